@@ -1,0 +1,53 @@
+"""What data gives and a method takes: named modalities as padded sequences, a target, row numbers.
+
+Unusual: a split is itself a `Batch` of all its rows, held in memory; a training batch is `take`n
+from it by indexing. A modality given as one vector per example is a sequence of length 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one split."""
+
+    inputs: Mapping[str, Float[Tensor, "batch _steps _features"]]
+    """By modality (`text`, `audio`, `vision`, ...): padded at the end with zeros."""
+    lengths: Mapping[str, Int[Tensor, " batch"]]
+    """By modality: how many steps are real, at least 1."""
+    target: Float[Tensor, " batch"]
+    """In model units (`datasets.Task.transform`)."""
+    rows: Int[Tensor, " batch"]
+    """Row of each example in its split: the key of a method's per-example memory."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Int[Tensor, " rows"]) -> "Batch":
+        """The examples at these positions, cut to the longest of them by modality."""
+        lengths = {name: length[rows] for name, length in self.lengths.items()}
+        return Batch(
+            inputs={
+                name: value[rows, : int(lengths[name].max())]
+                for name, value in self.inputs.items()
+            },
+            lengths=lengths,
+            target=self.target[rows],
+            rows=self.rows[rows],
+        )
+
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Batch":
+        """The same on another device; `dtype` is for the inputs alone, targets keep theirs."""
+        return Batch(
+            inputs={
+                name: value.to(device, dtype or value.dtype) for name, value in self.inputs.items()
+            },
+            lengths={name: value.to(device) for name, value in self.lengths.items()},
+            target=self.target.to(device),
+            rows=self.rows.to(device),
+        )

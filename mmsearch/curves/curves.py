@@ -1,0 +1,142 @@
+"""Curves of a study: one run a trial, right after every crash and resume.
+
+Unusual: what the record knows decides. Points that a killed sitting drew beyond the record are
+withdrawn, points that it did not get to draw are drawn from the record, points of epochs that are
+trained again keep the values on record. No file stays open between calls, so nothing is lost with
+the process, nothing needs closing and any number of trials can run.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+
+from mmsearch.curves import events, hparams
+from mmsearch.study import Study
+from mmsearch.trial import Observation, Record, Running, Trial
+
+
+@dataclass
+class _Run:
+    """One trial's curves in this sitting."""
+
+    path: Path
+    """Event file of the sitting."""
+    epoch: int
+    """Last epoch drawn."""
+    known: dict[int, Observation] = field(default_factory=dict)
+    """Observations by epoch, those on record first."""
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What earlier sittings left in a trial's folder, as readers show it."""
+
+    points: dict[int, Event]
+    """By epoch."""
+    started: bool
+    """Whether the trial has its row in the HParams tab."""
+    ended: bool
+    """Whether the row says how the trial ended."""
+
+
+class Curves:
+    """Event files of a study under `folder`, one run `trial-0007` for each trial.
+
+    A trial's run holds every metric it observes against epochs, `objective` (its value so far)
+    and `objective/epochs`. The HParams tab has a row for each trial from the moment it begins.
+
+    Args:
+        folder: created when the first trial begins.
+        study: gives the objective and the parameters.
+        metrics: `valid/...` metrics that every trial observes, in the order of the columns.
+    """
+
+    def __init__(self, folder: Path, study: Study, *, metrics: Sequence[str]) -> None:
+        self._folder = folder
+        self._study = study
+        self._metrics = tuple(metrics)
+        self._domains = dict(hparams.domains(study.space))
+        self._described = any(folder.glob("trial-*"))
+        self._runs: dict[int, _Run] = {}
+
+    def began(self, trial: Trial) -> None:
+        """A trial starts or goes on; `trial.observations` are those that the record holds."""
+        folder = self._folder_of(trial)
+        past = _read(folder)
+        kept = max((epoch for epoch in past.points if epoch <= trial.epoch), default=0)
+        # Some readers drop later points on a restart, others on a repeated step: hence both.
+        opening = [events.restart(max(kept, 1))]
+        if not self._described:
+            columns = hparams.study_summary(self._domains, self._study.objective, self._metrics)
+            opening.append(events.metadata(columns))
+        if not past.started:
+            row = hparams.start_summary(self._domains, trial.coordinates, started_at=time.time())
+            opening.append(events.metadata(row))
+        if kept:
+            opening.append(past.points[kept])
+        path = events.create(folder)
+        events.append(path, opening)
+        self._described = True
+        known = {observation.epoch: observation for observation in trial.observations}
+        self._runs[trial.number] = _Run(path, kept, known)
+        resumed_at = trial.checkpoint.epoch if trial.checkpoint else 0
+        self.observed(trial, [o for o in trial.observations if o.epoch <= resumed_at])
+
+    def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:
+        """Draw epochs of a trial that has begun; epochs that are drawn already are passed over."""
+        run = self._runs[trial.number]
+        points: list[Event] = []
+        for observation in observations:
+            recorded = run.known.setdefault(observation.epoch, observation)
+            if observation.epoch <= run.epoch:
+                continue
+            run.epoch = observation.epoch
+            metrics = {**observation.metrics, **recorded.metrics}
+            points.append(events.scalars({**metrics, **self._standing(run)}, epoch=run.epoch))
+        events.append(run.path, points)
+
+    def ended(self, trial: Trial) -> None:
+        """A trial has its ending; may be said again, and of trials of an earlier sitting."""
+        assert not isinstance(trial.state, Running), f"trial {trial.number} has no ending"
+        if _read(self._folder_of(trial)).ended:
+            return
+        if trial.number not in self._runs:
+            self.began(trial)
+        self.observed(trial, trial.observations)
+        run = self._runs.pop(trial.number)
+        ended_at = trial.ended_at or time.time()
+        events.append(
+            run.path, [events.metadata(hparams.end_summary(trial.state, ended_at=ended_at))]
+        )
+
+    def catch_up(self, record: Record) -> None:
+        """Draw endings that a killed sitting put on record but did not get to draw."""
+        for trial in record.trials:
+            if not isinstance(trial.state, Running):
+                self.ended(trial)
+
+    def _folder_of(self, trial: Trial) -> Path:
+        return self._folder / f"trial-{trial.number:04d}"
+
+    def _standing(self, run: _Run) -> dict[str, float]:
+        """A trial's value at the epoch drawn last, and that epoch."""
+        known = tuple(run.known[epoch] for epoch in sorted(run.known))
+        value = self._study.objective.at(known, run.epoch)
+        assert value is not None, f"{run.path} is at epoch {run.epoch} without an observation"
+        return {hparams.OBJECTIVE: value[0], hparams.EPOCHS: float(run.epoch)}
+
+
+def _read(folder: Path) -> _Past:
+    points: dict[int, Event] = {}
+    started = ended = False
+    for event in events.read(folder):
+        if events.is_restart(event):
+            points = {epoch: point for epoch, point in points.items() if epoch < event.step}
+        elif event.step > 0:
+            points[event.step] = event
+        started = started or hparams.has_started(event.summary)
+        ended = ended or hparams.has_ended(event.summary)
+    return _Past(points, started, ended)

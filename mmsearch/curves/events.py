@@ -1,0 +1,69 @@
+"""Event files: TensorBoard's records on disk, appended to without holding a file open.
+
+Unusual: every sitting of a trial writes a file of its own, numbered, so that readers, which take
+a folder's files in the order of their names, meet the sittings in order whatever the clocks of
+the machines say; and a record torn by a kill stays the last one of its file.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.tensorflow_stub.errors import DataLossError, OutOfRangeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+FILE_VERSION = "brain.Event:2"
+"""Makes readers heed restarts."""
+
+
+def read(folder: Path) -> Iterator[Event]:
+    """All whole events of a run's folder, oldest first; none when there is no such folder."""
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        reader = PyRecordReader_New(str(path))
+        try:
+            while True:
+                reader.GetNext()
+                yield Event.FromString(reader.record())
+        except (OutOfRangeError, DataLossError):
+            continue
+
+
+def create(folder: Path) -> Path:
+    """A new event file in a run's folder, later by name than those that are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = len(list(folder.glob("events.out.tfevents.*")))
+    path = folder / f"events.out.tfevents.{number:010d}.mmsearch"
+    append(path, [Event(wall_time=time.time(), file_version=FILE_VERSION)])
+    return path
+
+
+def append(path: Path, events: Iterable[Event]) -> None:
+    """Write events behind those of the file; when it returns, readers can see them."""
+    with path.open("ab") as file:
+        writer = RecordWriter(file)
+        for event in events:
+            writer.write(event.SerializeToString())
+
+
+def scalars(values: Mapping[str, float], *, epoch: int) -> Event:
+    """One point on each of several curves, by tag."""
+    points = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+    return Event(wall_time=time.time(), step=epoch, summary=Summary(value=points))
+
+
+def metadata(summary: Summary) -> Event:
+    """A summary that says something about the whole run."""
+    return Event(wall_time=time.time(), step=0, summary=summary)
+
+
+def restart(epoch: int) -> Event:
+    """From here on, what readers have seen of this epoch and later ones no longer counts."""
+    return Event(wall_time=time.time(), step=epoch, session_log=SessionLog(status=SessionLog.START))
+
+
+def is_restart(event: Event) -> bool:
+    """Whether the event withdraws earlier ones; see `restart`."""
+    return event.session_log.status == SessionLog.START

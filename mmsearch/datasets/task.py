@@ -1,0 +1,56 @@
+"""What is predicted: modalities, target and its transform, loss family, metrics, label balance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mmsearch.batch import Batch
+
+
+@dataclass(frozen=True)
+class TargetTransform:
+    """Affine and invertible: model units = (original - center) / scale."""
+
+    center: float = 0.0
+    scale: float = 1.0
+
+    def encode(self, original: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """Original units to model units."""
+        return (original - self.center) / self.scale
+
+    def decode(self, model: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """Model units to original units."""
+        return model * self.scale + self.center
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything of a dataset that a method is built from; no example of valid or test."""
+
+    dataset: str
+    modalities: Mapping[str, int]
+    """Features per step, by modality, in the order in which they are fused."""
+    loss_family: Literal["regression"]
+    transform: TargetTransform
+    bound: float
+    """Largest |target| in model units that a label can take (Self-MM's H)."""
+    metrics: str
+    """Family of metrics, a key of `metrics.FAMILIES`."""
+    train_target: Float[Tensor, " num_train"]
+    """Human labels of train in model units, by row: what label memories start from."""
+    balance: str
+    """One sentence on how balanced the labels are, printed before a search."""
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """What a search may see of a dataset: never the test split."""
+
+    task: Task
+    train: Batch
+    valid: Batch
+    fingerprint: str
+    """SHA-256 over names, shapes and bytes of train and valid."""

@@ -1,0 +1,131 @@
+"""What every method is: a configuration, modules, named loss terms, and memories it may keep.
+
+The method owns what is learned; the training room owns loop, precision, accumulation, ZeRO,
+clipping, checkpoints, evaluation and reporting.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from mmsearch.batch import Batch
+from mmsearch.datasets.task import Task
+
+Gather = Callable[[Tensor], Tensor]
+
+
+def alone(value: Tensor) -> Tensor:
+    """The `gather` of a gang of one worker."""
+    return value
+
+
+class MethodConfig(BaseModel):
+    """A method's complete configuration: strict, frozen, no unknown keys.
+
+    Its fields are the schema of `[published]` and `[space]` in study files.
+    """
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    batch_size: int = Field(32, ge=1)
+    """Examples per forward pass, over all workers of the gang."""
+    accumulation: int = Field(1, ge=1)
+    """Batches whose gradients are summed (not averaged) before an optimiser step."""
+    accumulation_tail: Literal["step", "drop"] = "step"
+    """What an incomplete group of batches at the end of an epoch does: a step, or nothing."""
+    gradient_clipping: float = Field(0.0, ge=0.0)
+    """Largest gradient norm; 0 clips nothing."""
+    patience: int = Field(0, ge=0)
+    """Epochs without improvement of the objective after which a trial is completed; 0 is never."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where in training a batch stands, and how to reach the other workers' part of it."""
+
+    epoch: int
+    """1-based."""
+    max_epochs: int
+    phase: str = "main"
+    gather: Gather = alone
+    """Concatenates a tensor over the gang's workers along dimension 0, differentiably: what the
+    terms in `Method.coupled_terms` and label memories must see is the whole batch."""
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a learning rate and a weight decay under Adam (L2, not decoupled)."""
+
+    name: str
+    """Its learning rate is the curve `train/lr/<name>`."""
+    parameters: Sequence[nn.Parameter]
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over the epoch's batches that trains some of the parameter groups.
+
+    Methods with more than one phase train at ZeRO stage 0 only.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    """Names of the parameter groups that this phase steps."""
+    share: float = 1.0
+    """Share of the epoch's batches that it sees, from the first; in (0, 1]."""
+
+
+class Method(nn.Module, ABC):
+    """One paper's method. Built from a configuration and a task, nothing else."""
+
+    Config: ClassVar[type[MethodConfig]]
+    coupled_terms: ClassVar[frozenset[str]] = frozenset()
+    """Loss terms whose value depends on the batch as a whole (contrast, covariance): computed on
+    gathered tensors, they are equal on every worker."""
+    fixed_weights: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of parameter names that are never trained."""
+
+    config: MethodConfig
+    task: Task
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Predictions in model units: what evaluation uses."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, progress: Progress) -> dict[str, Float[Tensor, ""]]:
+        """Named terms of this batch, each with its weight; training minimises their sum."""
+
+    def after_backward(self, batch: Batch, progress: Progress) -> None:
+        """Updates memories that follow the gradient, before the optimiser steps."""
+
+    @abstractmethod
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Every trained parameter, once."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Passes of one epoch, in order."""
+        return (Phase("main", tuple(group.name for group in self.parameter_groups())),)
+
+
+def trained(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
+    """Parameters of these modules that take gradients."""
+    return [p for module in modules for p in module.parameters() if p.requires_grad]
+
+
+@torch.no_grad()
+def xavier_(module: nn.Module) -> None:
+    """Xavier-normal weights for every matrix of a module; vectors are left alone."""
+    for parameter in module.parameters():
+        if parameter.dim() >= 2:
+            nn.init.xavier_normal_(parameter)

@@ -1,0 +1,127 @@
+"""A study as data: method, dataset, objective, budget, scheduler, sampler, resources, space."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from mmsearch.space import Space
+from mmsearch.trial import Direction, Observation, Scalar
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric that the sampler is given."""
+
+    metric: str
+    """`valid/<name>`."""
+    direction: Direction
+    epoch: Literal["best", "last"] = "best"
+    """A trial's value at a fidelity: that of its best epoch so far, or of the last."""
+
+    def better(self, left: float, right: float) -> bool:
+        """Whether `left` is strictly better than `right`."""
+        return left < right if self.direction == "minimize" else left > right
+
+    def at(self, observations: tuple[Observation, ...], epoch: int) -> tuple[float, int] | None:
+        """Value and the epoch it comes from, over observations up to this epoch; None if none.
+
+        Of equal epochs the first counts as best.
+        """
+        seen = [(o.metrics[self.metric], o.epoch) for o in observations if o.epoch <= epoch]
+        if not seen:
+            return None
+        if self.epoch == "last":
+            return seen[-1]
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        return min(seen, key=lambda pair: (sign * pair[0], pair[1]))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the study may spend."""
+
+    trials: int
+    max_epochs: int
+    """Full fidelity: epochs of training of a completed trial."""
+    gpu_hours: float | None = None
+    wall_hours: float | None = None
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Which trials go on: asynchronous successive halving, or all of them."""
+
+    kind: Literal["halving", "none"] = "halving"
+    first_rung: int = 3
+    """Epochs of the first comparison."""
+    reduction: int = 3
+    """One in this many trials of a rung goes on."""
+
+    def rungs(self, max_epochs: int) -> tuple[int, ...]:
+        """Epochs of the rungs below full fidelity: first_rung * reduction**k < max_epochs."""
+        if self.kind == "none":
+            return ()
+        rungs, rung = [], self.first_rung
+        while rung < max_epochs:
+            rungs.append(rung)
+            rung *= self.reduction
+        return tuple(rungs)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Who proposes configurations."""
+
+    kind: Literal["tpe", "random"] = "tpe"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial is trained on, and how many trials at a time."""
+
+    workers: int = 1
+    """Processes that train one trial together."""
+    gpus_per_worker: float | None = None
+    """May be a fraction: several trials then share a GPU. None takes one where there are GPUs."""
+    concurrent: int | None = None
+    """Trials at a time; None takes as many as the machines hold."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One search, checked and resolved."""
+
+    name: str
+    method: str
+    dataset: str
+    seed: int
+    objective: Objective
+    budget: Budget
+    space: Space
+    published: Mapping[str, Any]
+    """The paper's configuration, complete: `Config` defaults with `[published]` over them. What
+    the space does not name is as published in every trial."""
+    text: str
+    """Resolved study file, canonical TOML: overrides applied, every default written out."""
+    scheduler: Scheduler = Scheduler()
+    sampler: Sampler = Sampler()
+    resources: Resources = Resources()
+    deepspeed: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to DeepSpeed as it is, under its own names."""
+    data: Path | None = None
+    """Folder of the dataset's files; None is where `datasets` finds them by itself."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the resolved text."""
+        return sha256(self.text.encode()).hexdigest()
+
+    def configuration(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete configuration of a trial: `published` with the space's assignment over it."""
+        return {**self.published, **assignment}
+
+    def coordinates(self, config: Mapping[str, Any]) -> dict[str, Scalar]:
+        """The searched part of a configuration, flat, by parameter name."""
+        return self.space.flatten(config)
