@@ -63,7 +63,8 @@ class Scheduler:
         """Epochs of the rungs below full fidelity: first_rung * reduction**k < max_epochs."""
         if self.kind == "none":
             return ()
-        rungs, rung = [], self.first_rung
+        rungs: list[int] = []
+        rung = self.first_rung
         while rung < max_epochs:
             rungs.append(rung)
             rung *= self.reduction
@@ -108,7 +109,7 @@ class Study:
     scheduler: Scheduler = Scheduler()
     sampler: Sampler = Sampler()
     resources: Resources = Resources()
-    deepspeed: Mapping[str, Any] = field(default_factory=dict)
+    deepspeed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Passed to DeepSpeed as it is, under its own names."""
     data: Path | None = None
     """Folder of the dataset's files; None is where `datasets` finds them by itself."""
@@ -119,7 +120,10 @@ class Study:
         return sha256(self.text.encode()).hexdigest()
 
     def configuration(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        """Complete configuration of a trial: `published` with the space's assignment over it."""
+        """Complete configuration of a trial: `published` with the space's assignment over it.
+
+        What an arm does not search is as published in the published arm, at its default in others.
+        """
         return {**self.published, **assignment}
 
     def coordinates(self, config: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -1,0 +1,90 @@
+"""Gives a search the train and valid splits of a dataset, found by name; test it cannot give.
+
+Unusual: there is no list of datasets; a file of this package that defines `DATASET` is one.
+"""
+
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmsearch.batch import Batch
+from mmsearch.datasets.base import Dataset
+from mmsearch.datasets.task import SearchData
+from mmsearch.errors import DataError, Problem, closest
+
+_MACHINERY = {"__init__", "base", "held_out", "mmsa", "splits", "task", "unpickle"}
+
+
+def known() -> list[str]:
+    """Names of all datasets, sorted."""
+    files = Path(__file__).parent.glob("*.py")
+    return sorted(file.stem for file in files if file.stem not in _MACHINERY)
+
+
+def find(name: str) -> Dataset:
+    """The dataset of this name.
+
+    Raises:
+        DataError: no file has this name; the message says the closest one.
+    """
+    if name not in known():
+        raise DataError(
+            Problem("dataset", f"no dataset is called {name!r}", closest(name, known()))
+        )
+    dataset = import_module(f"mmsearch.datasets.{name}").DATASET
+    assert isinstance(dataset, Dataset)
+    assert dataset.name == name, f"datasets/{name}.py defines {dataset.name!r}"
+    return dataset
+
+
+def check(name: str, *, folder: Path | None = None) -> None:
+    """Whether a dataset's files are there; reads none of them.
+
+    Args:
+        name: the dataset's.
+        folder: where its files lie; None looks in the folder that MMSEARCH_DATA names.
+
+    Raises:
+        DataError: unknown name, or files are missing: which, where from, and what to do instead.
+    """
+    find(name).check(folder)
+
+
+def load(name: str, *, folder: Path | None = None) -> SearchData:
+    """What a search may see of a dataset.
+
+    Args:
+        name: the dataset's.
+        folder: where its files lie; None looks in the folder that MMSEARCH_DATA names.
+
+    Raises:
+        DataError: unknown name, or files that are missing, damaged or of another layout.
+    """
+    dataset = find(name)
+    examples = dataset.read(("train", "valid"), folder)
+    task = dataset.task(examples["train"])
+    train, valid = (
+        examples[split].batch(task.transform, torch.arange(len(examples[split].label)))
+        for split in ("train", "valid")
+    )
+    return SearchData(task=task, train=train, valid=valid, fingerprint=fingerprint(train, valid))
+
+
+def fingerprint(train: Batch, valid: Batch) -> str:
+    """SHA-256 over names, types, shapes and bytes of two splits, targets in model units."""
+    digest = sha256()
+    for split, batch in (("train", train), ("valid", valid)):
+        for name, tensor in _tensors(batch).items():
+            array = tensor.contiguous().numpy()
+            digest.update(f"{split}/{name} {array.dtype.str} {array.shape}\0".encode())
+            digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    named = {f"inputs/{name}": value for name, value in sorted(batch.inputs.items())}
+    named |= {f"lengths/{name}": value for name, value in sorted(batch.lengths.items())}
+    return named | {"target": batch.target}

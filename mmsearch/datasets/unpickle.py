@@ -1,0 +1,170 @@
+"""Reads pickles that others made: arrays and plain containers come out, no code runs.
+
+Unusual: not even numpy's own constructors are called on what a file says. Arrays, scalars and
+dtypes are noted down as data and rebuilt here from the kinds of dtype that hold numbers or text,
+so that a file cannot forge pointers through an object dtype either.
+"""
+
+import math
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from mmsearch.errors import DataError, Problem
+
+NUMBERS = "biuf"
+"""Kinds of dtype that are rebuilt."""
+
+
+class Refused(pickle.UnpicklingError):
+    """The pickle asks for something else than arrays and plain containers."""
+
+
+def unpickle(path: Path) -> Any:
+    """What a pickle holds, arrays as `PickledArray`; see `as_array`.
+
+    Raises:
+        DataError: it asks for any other class or function, or it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(file).load()
+    except Refused as error:
+        raise DataError(
+            Problem(
+                str(path),
+                f"the pickle asks for {error}, which could run code; only numpy arrays, numbers, "
+                "text and plain containers are read",
+                "Take the file from its authors again, or save it anew as arrays, lists and dicts.",
+            )
+        ) from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(
+            Problem(
+                str(path),
+                f"cannot be read as a pickle ({type(error).__name__}: {error})",
+                "The file is damaged or cut off: fetch it again.",
+            )
+        ) from error
+
+
+def as_array(value: object) -> np.ndarray:
+    """Numbers out of what `unpickle` gives for them: an array, a number, or a list of either.
+
+    Raises:
+        ValueError: it is none of these, or its parts differ in shape.
+    """
+    try:
+        return _rebuilt(value)
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _rebuilt(value: object) -> np.ndarray:
+    if isinstance(value, PickledArray):
+        return value.rebuild()
+    if isinstance(value, list | tuple):
+        return np.array([_rebuilt(part) for part in cast("list[object]", value)])
+    if isinstance(value, int | float):
+        return np.asarray(value)
+    raise ValueError(f"expected numbers, got {type(value).__name__}")
+
+
+class PickledDtype:
+    """A dtype as a pickle describes it."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code = code
+        self.order = "="
+        self.plain = True
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = "=" if state[1] == "|" else state[1]
+        self.plain = all(part is None for part in state[2:5])
+
+    def rebuild(self) -> np.dtype[Any]:
+        """The dtype, if it is one of numbers."""
+        dtype = np.dtype(self.code) if isinstance(self.code, str) else None
+        if dtype is None or dtype.kind not in NUMBERS or not self.plain:
+            raise ValueError(f"expected numbers, got dtype {self.code!r}")
+        return dtype.newbyteorder(cast("Any", self.order))
+
+
+class PickledArray:
+    """An array, or a scalar of numpy, as a pickle describes it."""
+
+    content: object
+
+    def __init__(self, *_: object) -> None:
+        self.__setstate__((1, (0,), PickledDtype("f4"), False, b""))
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.dtype, self.fortran, self.content = state
+
+    def rebuild(self) -> np.ndarray:
+        """The array, read-only over the bytes of the pickle; an array of objects part by part."""
+        content = self.content
+        if isinstance(content, list):
+            parts = _rebuilt(cast("list[object]", content))
+            return parts.reshape((*self.shape, *parts.shape[1:]))
+        flat = np.frombuffer(
+            cast("bytes", content), self.dtype.rebuild(), count=math.prod(self.shape)
+        )
+        return flat.reshape(self.shape, order="F" if self.fortran else "C")
+
+
+def _from_buffer(content: object, dtype: object, shape: object, order: object) -> PickledArray:
+    array = PickledArray()
+    array.__setstate__((1, shape, dtype, order == "F", content))
+    return array
+
+
+def _scalar(dtype: object, content: object) -> PickledArray:
+    return _from_buffer(content, dtype, (), "C")
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _bytes(text: str, encoding: str) -> bytes:
+    if encoding not in {"latin1", "latin-1"}:
+        raise Refused(f"the codec {encoding}")
+    return text.encode("latin1")
+
+
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "dtype"): PickledDtype,
+    ("numpy", "ndarray"): PickledArray,
+    ("collections", "OrderedDict"): OrderedDict,
+    # How protocols below 3 write bytes, and no bytes.
+    ("_codecs", "encode"): _bytes,
+    ("__builtin__", "bytes"): _no_bytes,
+    **{
+        (f"numpy.{core}.{module}", name): stand_in
+        for core in ("core", "_core")
+        for module, name, stand_in in (
+            ("multiarray", "_reconstruct", PickledArray),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _from_buffer),
+        )
+    },
+}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        return _ALLOWED.get((module_name, global_name)) or _refuse(f"{module_name}.{global_name}")
+
+    def persistent_load(self, pid: Any, /) -> NoReturn:
+        _refuse(f"an object outside of it ({pid!r})")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise Refused(what)

@@ -1,0 +1,26 @@
+"""A study file, read and checked whole: every mistake is reported before anything starts.
+
+Unusual: nothing is merged, inherited or interpolated. A study is one file, overrides replace
+values in it before it is checked, and its resolved text is all that a record needs to keep.
+"""
+
+from mmsearch.study.difference import difference
+from mmsearch.study.files import find, known
+from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
+from mmsearch.study.overrides import parse_override
+from mmsearch.study.reader import load, loads
+
+__all__ = [
+    "Budget",
+    "Objective",
+    "Resources",
+    "Sampler",
+    "Scheduler",
+    "Study",
+    "difference",
+    "find",
+    "known",
+    "load",
+    "loads",
+    "parse_override",
+]

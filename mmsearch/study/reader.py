@@ -1,0 +1,192 @@
+"""From a study file to a `Study`: checked whole, every mistake reported at once.
+
+Unusual: layout, published configuration and space are each checked against what was written, so
+that a mistake in one table hides none in another.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from mmsearch.errors import Problem, StudyError
+from mmsearch.space import Space, parse
+from mmsearch.space.schema import shown
+from mmsearch.study.layout import StudyFile, where
+from mmsearch.study.mistakes import Locate, problems_of
+from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
+from mmsearch.study.overrides import apply, marked
+
+SchemaOf = Callable[[str], type[BaseModel]]
+"""A method's `Config` from the method's name; raises `StudyError` for an unknown one."""
+Document = Mapping[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(
+    path: Path,
+    *,
+    schema_of: SchemaOf,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Study:
+    """The study in a file.
+
+    Args:
+        path: the file, TOML in UTF-8.
+        schema_of: a method's `Config` from its name.
+        overrides: values by dotted key (`budget.trials`), put into the file's before checking.
+        name: the study's name; the file's stem if None.
+
+    Raises:
+        StudyError: the file cannot be read, or holds mistakes: all of them.
+    """
+    place = _relative(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+        problem = Problem(place, f"cannot be read: {reason}", "Give a study file in TOML.")
+        raise StudyError(problem) from None
+    return loads(text, place=place, schema_of=schema_of, overrides=overrides, name=name)
+
+
+def loads(
+    text: str,
+    *,
+    place: str,
+    schema_of: SchemaOf,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Study:
+    """The study in a text, such as a record's `study_text`.
+
+    Args:
+        text: TOML.
+        place: what messages call the text.
+        schema_of: a method's `Config` from its name.
+        overrides: values by dotted key (`budget.trials`), put into the text's before checking.
+        name: the study's name; the stem of `place` if None.
+
+    Raises:
+        StudyError: the text holds mistakes: all of them.
+    """
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = Problem(place, f"is not TOML: {error}", "See search_spaces/README.md.")
+        raise StudyError(problem) from None
+    document, problems = apply(overrides or {}, written, place=place)
+    file, wrong = _checked(document, StudyFile, lambda path: where(place, path))
+    config, space, wrong_method = _configurations(document, schema_of, place)
+    problems += wrong + _without_effect(document, place) + wrong_method
+    if problems:
+        raise StudyError([marked(problem, overrides or {}, place=place) for problem in problems])
+    assert file is not None
+    assert config is not None
+    return _study(file, config.model_dump(), space, name or Path(place).stem)
+
+
+def _checked(
+    table: Document, schema: type[Model], locate: Locate
+) -> tuple[Model | None, list[Problem]]:
+    try:
+        return schema.model_validate(table), []
+    except ValidationError as error:
+        return None, problems_of(error, schema, locate=locate)
+
+
+def _configurations(
+    document: Document, schema_of: SchemaOf, place: str
+) -> tuple[BaseModel | None, Space, list[Problem]]:
+    """The published configuration and the space, as far as they are right, and all mistakes."""
+    method, nothing = document.get("method"), Space({})
+    if not isinstance(method, str):
+        return None, nothing, []
+    try:
+        schema = schema_of(method)
+    except StudyError as error:
+        unknown = [Problem(f"{place} method", p.rule, p.way_out) for p in error.problems]
+        return None, nothing, unknown
+    config, problems = _checked(
+        _table(document, "published"), schema, lambda path: where(place, ("published", *path))
+    )
+    space, wrong = parse(_table(document, "space"), schema, place=f"{place} [space]")
+    if document.get("space") == {}:
+        rule = "an empty space leaves nothing to search, got {}"
+        wrong = [Problem(f"{place} [space]", rule, "Give at least one parameter a distribution.")]
+    outside = space.misfits(config.model_dump(), place=f"{place} [published]") if config else ()
+    return config, space, [*problems, *wrong, *outside]
+
+
+def _without_effect(document: Document, place: str) -> list[Problem]:
+    """Settings of the scheduler that no trial would ever feel."""
+    scheduler = _table(document, "scheduler")
+    if scheduler.get("kind") == "none":
+        return [
+            Problem(
+                f"{place} [scheduler] {key}",
+                f'kind = "none" compares no trials, so {key} has no effect, got {shown(value)}',
+                'Leave scheduler = { kind = "none" } alone, or set kind = "halving".',
+            )
+            for key, value in scheduler.items()
+            if key in {"first_rung", "reduction"}
+        ]
+    first = scheduler.get("first_rung")
+    epochs = _table(document, "budget").get("max_epochs")
+    if not isinstance(first, int) or not isinstance(epochs, int) or not 1 <= epochs <= first:
+        return []
+    rule = f"must be less than [budget] max_epochs = {epochs}, or no trial is compared, got {first}"
+    way_out = 'Lower it, or set scheduler = { kind = "none" }.'
+    return [Problem(f"{place} [scheduler] first_rung", rule, way_out)]
+
+
+def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) -> Study:
+    written = file.model_dump()
+    scheduler = Scheduler(**written["scheduler"])
+    if not scheduler.rungs(file.budget.max_epochs):
+        scheduler = Scheduler(kind="none")
+        written["scheduler"] = {"kind": "none"}
+    resolved = {**written, "published": published, "space": space.table()}
+    return Study(
+        name=name,
+        method=file.method,
+        dataset=file.dataset,
+        seed=file.seed,
+        objective=Objective(**written["objective"]),
+        budget=Budget(**written["budget"]),
+        space=space.keeping(published),
+        published=published,
+        text=tomli_w.dumps(_without_none(resolved)),
+        scheduler=scheduler,
+        sampler=Sampler(**written["sampler"]),
+        resources=Resources(**written["resources"]),
+        deepspeed=file.deepspeed,
+        data=Path(file.data).expanduser() if file.data else None,
+    )
+
+
+def _table(document: Document, name: str) -> Document:
+    """A table as it was written; empty where it is missing or something else."""
+    table = document.get(name)
+    return cast("Document", table) if isinstance(table, Mapping) else {}
+
+
+def _without_none(table: Document) -> dict[str, Any]:
+    """The table without keys that hold None, which TOML cannot write."""
+    return {
+        key: _without_none(cast("Document", value)) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _relative(path: Path) -> str:
+    """The path from the working folder where it lies below it: what a user typed or can open."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
