@@ -33,8 +33,7 @@ class Batch:
         lengths = {name: length[rows] for name, length in self.lengths.items()}
         return Batch(
             inputs={
-                name: value[rows, : int(lengths[name].max())]
-                for name, value in self.inputs.items()
+                name: value[rows, : int(lengths[name].max())] for name, value in self.inputs.items()
             },
             lengths=lengths,
             target=self.target[rows],

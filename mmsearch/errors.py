@@ -33,7 +33,7 @@ class Problem:
 
 
 class MmsearchError(Exception):
-    """Root of all users' mistakes; the command line prints it without a traceback and exits with 2."""
+    """Root of all users' mistakes; the command line prints it, no traceback, and exits with 2."""
 
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmsearch.losses.gathering import Gather, gather_together
+from mmsearch.losses.precision import full_precision
 
 
 class CPC(nn.Module):
@@ -61,10 +62,12 @@ class CPC(nn.Module):
         }
         ends |= {target: features[target] for _, target in self.links.values()}
         whole = gather_together({name: value.float() for name, value in ends.items()}, gather)
-        return {
-            name: info_nce(whole[target], whole[f"predicted/{name}"], temperature=self.temperature)
-            for name, (_, target) in self.links.items()
-        }
+        terms: dict[str, Tensor] = {}
+        for name, (_, target) in self.links.items():
+            predicted = whole[f"predicted/{name}"]
+            with full_precision(predicted):
+                terms[name] = info_nce(whole[target], predicted, temperature=self.temperature)
+        return terms
 
     def predict(
         self, name: str, source: Float[Tensor, "batch source"]

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmsearch.losses.gathering import Gather, gather_together
+from mmsearch.losses.precision import full_precision
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,17 @@ class MMILB(nn.Module):
         epoch: int,
     ) -> tuple[dict[str, Float[Tensor, ""]], Seen]:
         """Negative entropy of each pair's y over the whole batch, and what to remember of it."""
-        part = {
-            name: self._entropy(name).project(views[y].float())
-            for name, (_, y) in self.pairs.items()
-        }
-        whole, targets = gather_together(part, gather), gather(target)
-        terms = {
-            name: -self._entropy(name)(value, targets, epoch=epoch) for name, value in whole.items()
-        }
+        targets = gather(target)
+        with full_precision(target):
+            part = {
+                name: self._entropy(name).project(views[y].float())
+                for name, (_, y) in self.pairs.items()
+            }
+            whole = gather_together(part, gather)
+            terms = {
+                name: -self._entropy(name)(value, targets, epoch=epoch)
+                for name, value in whole.items()
+            }
         return terms, Seen({name: value.detach() for name, value in whole.items()}, targets)
 
     def remember(self, seen: Seen, *, epoch: int) -> None:

@@ -1,0 +1,151 @@
+"""A gang: the Tune trial that keeps its workers warm and carries out the driver's orders.
+
+Unusual: to Tune a trial is a gang, not a configuration. Tune finds a place for each gang on the
+machines; which configuration it trains next comes by mail from the dispatcher, so that starting
+one costs building a model and an engine, and nothing else.
+"""
+
+import asyncio
+from collections import defaultdict
+from time import monotonic
+from typing import Any
+
+import ray
+from ray.tune import Trainable
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from mmsearch.cluster.messages import Begin, Broken, Finish, Go, Order, Ready, Report, Save, Stretch
+from mmsearch.cluster.pace import Pace
+from mmsearch.cluster.worker import GangWorker
+from mmsearch.study import Study
+
+
+@ray.remote(num_cpus=0)
+class Mailbox:
+    """Orders on their way to the gangs, by gang name."""
+
+    def __init__(self) -> None:
+        self._orders: defaultdict[str, asyncio.Queue[Order]] = defaultdict(asyncio.Queue)
+
+    async def put(self, gang: str, order: Order) -> None:
+        """Posts an order; one that the gang's dead predecessor never took is dropped."""
+        await self._orders[gang].put(order)
+
+    async def take(self, gang: str) -> Order:
+        """Waits for the gang's next order."""
+        return await self._orders[gang].get()
+
+
+class Gang(Trainable):
+    """Leads the workers of one gang; needs no CPU of its own."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        study: Study,
+        parcel: list[Any],
+        mailbox: Any,
+        gpus_per_worker: float,
+    ) -> None:
+        """Remembers where the mail is; the workers are built in the first step.
+
+        Args:
+            config: `gang` is the gang's name.
+            study: what is searched.
+            parcel: reference to the packed data, in a list so that only workers fetch it.
+            mailbox: handle of the `Mailbox`.
+            gpus_per_worker: share of a GPU, or how many.
+        """
+        self._name: str = config["gang"]
+        self._study = study
+        (self._parcel,) = parcel
+        self._mailbox = mailbox
+        self._gpus = gpus_per_worker
+        self._workers: list[Any] = []
+        self._begin: Begin | None = None
+        self._pace = Pace(
+            rungs=study.scheduler.rungs(study.budget.max_epochs),
+            max_epochs=study.budget.max_epochs,
+        )
+        self._announced = False
+
+    def step(self) -> dict[str, Any]:
+        """One order carried out, as a report."""
+        if not self._announced:
+            self._announced = True
+            return {"report": Ready(self._assemble())}
+        order = ray.get(self._mailbox.take.remote(self._name))
+        if isinstance(order, Finish):
+            return {"done": True}
+        return {"report": self._carry_out(order)}
+
+    def cleanup(self) -> None:
+        """Ends the workers; a dead gang is killed, not asked."""
+        for worker in self._workers:
+            ray.kill(worker)
+        self._workers = []
+
+    def _carry_out(self, order: Begin | Go | Save) -> Report:
+        if isinstance(order, Begin):
+            self._begin = order
+            self._pace.begin(order.checkpoint.epoch if order.checkpoint else 0)
+        assert self._begin is not None
+        try:
+            if not self._workers:
+                self._assemble()
+            return self._train(order)
+        except ray.exceptions.RayError as error:
+            self.cleanup()
+            return Broken(self._begin.number, str(error))
+
+    def _train(self, order: Begin | Go | Save) -> Stretch:
+        save = isinstance(order, Save) or self._pace.saving_is_due(monotonic())
+        until = self._pace.until()
+        replies = self._all("carry_out", order, until=until, save=save)
+        stretch, save_seconds = replies[0]
+        failed = next((reply.failed for reply, _ in replies if reply.failed), None)
+        if failed and not stretch.failed:
+            stretch = Stretch(stretch.number, stretch.observations, failed=failed)
+        self._pace.trained(stretch.observations)
+        if stretch.checkpoint:
+            self._pace.saved(monotonic(), seconds=save_seconds)
+        return stretch
+
+    def _assemble(self) -> str:
+        """Starts the workers and joins them; returns the first one's host name."""
+        world_size = self._study.resources.workers
+        remote = ray.remote(GangWorker).options(
+            num_cpus=1,
+            num_gpus=self._gpus,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(
+                ray.util.get_current_placement_group()
+            ),
+        )
+        self._workers = [
+            remote.remote(self._study, self._parcel, rank=rank) for rank in range(world_size)
+        ]
+        name, address, port = ray.get(self._workers[0].host.remote())
+        self._all("join", f"tcp://{address}:{port}")
+        return name
+
+    def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
+        """Calls every worker; a trial's fault on one ends the wait for the others.
+
+        A worker that returns early because its part of the batch failed leaves the others in a
+        collective for ever, so they are ended with it; the next order builds the gang anew.
+        """
+        calls = [getattr(w, method).remote(*arguments, **keywords) for w in self._workers]
+        replies: dict[int, Any] = {}
+        waiting = list(calls)
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=1)
+            rank = calls.index(done[0])
+            replies[rank] = ray.get(done[0])
+            if waiting and method == "carry_out" and replies[rank][0].failed:
+                done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=10.0)
+                if waiting:
+                    self.cleanup()
+                    return [replies[rank]]
+                replies |= {calls.index(call): ray.get(call) for call in done}
+        return [replies[rank] for rank in range(len(calls))]

@@ -1,0 +1,89 @@
+"""The machines at hand: starts or joins Ray, and says how many gangs they hold."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from mmsearch.errors import ClusterError, Problem
+from mmsearch.study import Resources
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a study gets of the machines."""
+
+    gangs: int
+    """Trials at a time."""
+    gpus_per_worker: float
+
+
+def start(address: str | None) -> None:
+    """Starts Ray on this machine, or joins the running cluster at this address.
+
+    Raises:
+        ClusterError: nothing answers at the address.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "namespace": "mmsearch",
+    }
+    if address is None:
+        ray.init(address="local", include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ClusterError(
+            Problem(
+                f"--address {address}",
+                f"no Ray cluster answers there ({reason})",
+                "Start one with `ray start --head` or `ray up cluster.yaml`, or leave --address "
+                "out to use this machine alone.",
+            )
+        ) from error
+
+
+def room(resources: Resources) -> Room:
+    """How many gangs fit; call after `start`.
+
+    Raises:
+        ClusterError: not even one gang fits.
+    """
+    cpus, gpus = (ray.cluster_resources().get(kind, 0.0) for kind in ("CPU", "GPU"))
+    per_worker = resources.gpus_per_worker
+    if per_worker is None:
+        per_worker = 1.0 if gpus else 0.0
+    if 0 < per_worker < 1 and resources.workers > 1:
+        raise ClusterError(
+            Problem(
+                "[resources] gpus_per_worker",
+                f"{resources.workers} workers of one trial cannot share a GPU, "
+                f"got gpus_per_worker = {per_worker}",
+                "Use whole GPUs for trials of several workers, fractions for trials of one.",
+            )
+        )
+    fits = int(cpus // resources.workers)
+    if per_worker:
+        fits = min(fits, int(gpus / (per_worker * resources.workers) + 1e-9))
+    if fits < 1:
+        raise ClusterError(
+            Problem(
+                "[resources]",
+                f"a trial asks for {resources.workers} workers with 1 CPU and {per_worker:g} GPUs "
+                f"each, the machines have {cpus:g} CPUs and {gpus:g} GPUs",
+                "Ask for fewer workers or GPUs, or add machines.",
+            )
+        )
+    return Room(min(fits, resources.concurrent or fits), per_worker)
+
+
+def stop() -> None:
+    """Leaves the cluster; one that `start` started ends."""
+    ray.shutdown()

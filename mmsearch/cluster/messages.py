@@ -1,0 +1,72 @@
+"""What the driver and the gangs say to each other: orders one way, reports the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmsearch.seeds import Seed
+from mmsearch.trial import Checkpoint, Failed, Observation
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Start a segment: build this trial, from its checkpoint if it has one, and train a stretch."""
+
+    number: int
+    config: Mapping[str, Any]
+    seed: Seed
+    checkpoint: Checkpoint | None
+    folder: str
+    """Where the trial's checkpoints go."""
+    log: str
+    """File that takes what the engines print."""
+
+
+@dataclass(frozen=True)
+class Go:
+    """Train the next stretch of the trial at hand."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write a checkpoint of the trial at hand now, train nothing."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The study needs this gang no more."""
+
+
+Order = Begin | Go | Save | Finish
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A gang has its place on the machines and waits for its first order."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What came of one order: some epochs, never past a rung."""
+
+    number: int
+    observations: tuple[Observation, ...] = ()
+    finished: bool = False
+    """Full fidelity or patience."""
+    failed: Failed | None = None
+    """The trial's own fault; a broken gang is `Broken`."""
+    checkpoint: Checkpoint | None = None
+    """Written at the end of this stretch."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A worker of the gang was lost, and with it the segment; the gang builds itself anew."""
+
+    number: int
+    message: str
+
+
+Report = Ready | Stretch | Broken

@@ -1,0 +1,56 @@
+"""How far a gang trains before it reports, and when it saves. No Ray in here.
+
+Reports about once a second keep the driver's work small and the curves live; a checkpoint is
+written when training since the last one outweighs its cost twenty times, so that saving takes
+at most a twentieth of the time, and a lost gang costs at most twenty times a checkpoint.
+"""
+
+from collections.abc import Sequence
+
+from mmsearch.trial import Observation
+
+STRETCH_S = 1.0
+SAVING_SHARE = 1 / 20
+FIRST_GUESS_S = 0.5
+"""Seconds that saving is supposed to take until it was measured."""
+
+
+class Pace:
+    """Of one gang; what it learnt about speed carries over from trial to trial."""
+
+    def __init__(self, *, rungs: tuple[int, ...], max_epochs: int) -> None:
+        self._ends = (*rungs, max_epochs)
+        self._epoch = 0
+        self._epoch_seconds: float | None = None
+        self._save_seconds = FIRST_GUESS_S
+        self._saved_at: float | None = None
+
+    def begin(self, epoch: int) -> None:
+        """A segment starts from this epoch; the clock of its savings starts anew."""
+        self._epoch = epoch
+        self._saved_at = None
+
+    def until(self) -> int:
+        """Epoch up to which to train now: never past the next rung."""
+        speed = self._epoch_seconds
+        wanted = 1 if speed is None else max(1, int(STRETCH_S / max(speed, 1e-6)))
+        end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
+        return min(self._epoch + wanted, end)
+
+    def trained(self, observations: Sequence[Observation]) -> None:
+        """Notes how far training has come, and how fast."""
+        if observations:
+            self._epoch = observations[-1].epoch
+            seconds = sum(observation.train_seconds for observation in observations)
+            self._epoch_seconds = seconds / len(observations)
+
+    def saving_is_due(self, now: float) -> bool:
+        """Whether training since the last checkpoint outweighs the cost of one; `now` in s."""
+        if self._saved_at is None:
+            self._saved_at = now
+        return (now - self._saved_at) * SAVING_SHARE >= self._save_seconds
+
+    def saved(self, now: float, *, seconds: float) -> None:
+        """Notes a checkpoint and what it cost; `now` in s of the same clock."""
+        self._saved_at = now
+        self._save_seconds = seconds

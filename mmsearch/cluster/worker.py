@@ -1,0 +1,39 @@
+"""One worker of a gang: a Ray actor that stays warm.
+
+Unusual: torch and the training room are imported when the actor is made, not when this module
+is, because the gang's leader names this class and needs neither.
+"""
+
+import socket
+from typing import Any
+
+import ray
+
+from mmsearch.cluster.messages import Begin, Go, Save, Stretch
+from mmsearch.study import Study
+
+
+class GangWorker:
+    """Speaks Ray for a `Segments`."""
+
+    def __init__(self, study: Study, parcel: Any, *, rank: int) -> None:
+        from mmsearch.cluster.segment import Segments
+
+        self._segments = Segments(study, parcel, rank=rank, gpu=bool(ray.get_gpu_ids()))
+
+    def host(self) -> tuple[str, str, int]:
+        """Name and address of this worker's machine, and a port that is free on it."""
+        address = ray.util.get_node_ip_address()
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            return socket.gethostname(), address, probe.getsockname()[1]
+
+    def join(self, init_method: str) -> None:
+        """See `Segments.join`."""
+        self._segments.join(init_method)
+
+    def carry_out(
+        self, order: Begin | Go | Save, *, until: int, save: bool
+    ) -> tuple[Stretch, float]:
+        """See `Segments.carry_out`."""
+        return self._segments.carry_out(order, until=until, save=save)

@@ -1,0 +1,88 @@
+"""The journal file: finding it, and mending what a killed driver left at its end.
+
+Unusual: Optuna appends to a torn last line as if it were whole, which makes the file unreadable
+for good, and waits half a minute for the lock of a dead writer. Both are put right on opening.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from mmsearch.errors import Problem, StorageError
+
+OPENING = b'{"op_code"'
+"""How the first line of every journal begins: no other file is ever cut."""
+PATIENCE_S = 1.0
+"""How long a writer may hold Optuna's lock before it counts as dead; an append takes a few ms."""
+
+
+def connect(path: Path) -> JournalStorage:
+    """The journal as optuna-dashboard opens it; a file that is missing is created.
+
+    Raises:
+        StorageError: a line before the last one is damaged.
+        OSError: the file cannot be read.
+    """
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        line = _damaged_line(path)
+        rule = f"line {line} is damaged" if line else f"it cannot be replayed ({error!r})"
+        way_out = "Restore the file from a copy, or start another study with --name."
+        raise StorageError(Problem(str(path), rule, way_out)) from error
+
+
+def mend(path: Path) -> None:
+    """Frees the lock of a dead writer and cuts a torn last line.
+
+    The caller must be the only driver. A dashboard may write at any time: it takes Optuna's lock.
+
+    Raises:
+        StorageError: the file is no journal.
+        OSError: the file cannot be read or cut.
+    """
+    lock = JournalFileSymlinkLock(str(path))
+    _free(path.with_name(f"{path.name}.lock"))
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        if content[: len(OPENING)] != OPENING[: len(content)]:
+            rule = "this file is no Optuna journal"
+            raise StorageError(Problem(str(path), rule, "Name another file in --storage."))
+        whole = _whole(content)
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+    finally:
+        lock.release()
+
+
+def _free(link: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while link.is_symlink():
+        if time.monotonic() > deadline:
+            link.unlink(missing_ok=True)
+        time.sleep(0.02)
+
+
+def _whole(content: bytes) -> int:
+    """How many bytes are left when a last line that is torn or no JSON is cut off."""
+    end = content.rfind(b"\n") + 1
+    start = content.rfind(b"\n", 0, max(0, end - 1)) + 1
+    return end if _is_json(content[start:end]) else start
+
+
+def _damaged_line(path: Path) -> int | None:
+    lines = path.read_bytes().splitlines()
+    return next((number for number, line in enumerate(lines, 1) if not _is_json(line)), None)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,250 @@
+"""The ledger of one study: proposes trials, writes down what happens to them, says who goes on.
+
+Unusual: it remembers the whole record, so nothing is read from the storage after opening, and it
+changes its memory only after the write that makes the change durable. Each call writes one entry;
+whatever else Optuna is to show follows from the entries (see `book`).
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from time import time
+from types import TracebackType
+from typing import Self
+
+from mmsearch.sampling import entries, halving, proposals
+from mmsearch.sampling.book import Book, Header, History, plain
+from mmsearch.sampling.entries import Entry, Stretch
+from mmsearch.seeds import Seed
+from mmsearch.study import Study
+from mmsearch.trial import (
+    Checkpoint,
+    Completed,
+    Ending,
+    Failed,
+    Observation,
+    Record,
+    Running,
+    Segment,
+    Stopped,
+    Trial,
+    Verdict,
+)
+
+ATTEMPTS = 3
+"""Gangs that a trial may lose before it is given up."""
+
+
+class Ledger:
+    """The open record of a study, held by its only driver. A context manager: leaving closes it."""
+
+    def __init__(
+        self,
+        study: Study,
+        book: Book,
+        header: Header,
+        *,
+        resources: ExitStack,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._study = study
+        self._book = book
+        self._header = header
+        self._resources = resources
+        self._clock = clock
+        histories = book.histories()
+        self._trials = [history.trial for history in histories]
+        self._events = max((history.events for history in histories), default=0)
+        self._claimed: set[int] = set()
+        for history in histories:
+            self._catch_up(history)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Lets go of the storage: another driver may open it."""
+        self._resources.close()
+
+    @property
+    def study(self) -> Study:
+        """The study as this sitting asked for it."""
+        return self._study
+
+    @property
+    def unfinished(self) -> int:
+        """Trials of the budget that have no ending yet, proposed or not."""
+        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        return max(0, self._study.budget.trials - ended)
+
+    def trial(self, number: int) -> Trial:
+        """A trial as it stands."""
+        return self._trials[number]
+
+    def record(self) -> Record:
+        """The whole study as it stands."""
+        return record_of(self._book.name, self._header, self._trials)
+
+    def propose(self) -> Trial | None:
+        """A new trial on record, waiting for a gang; None when the budget of trials is used up.
+
+        Trial 0 is the published configuration.
+        """
+        number = len(self._trials)
+        if number >= self._study.budget.trials:
+            return None
+        config = plain(proposals.propose(self._study, self._trials))
+        trial = Trial(
+            number=number,
+            config=config,
+            coordinates=self._study.coordinates(config),
+            seed=Seed(self._study.seed, number),
+            seen=self._events,
+            started_at=self._clock(),
+        )
+        self._book.create(trial, *proposals.parameters(self._study, trial))
+        self._events += 1
+        self._trials.append(trial)
+        return trial
+
+    def waiting(self) -> tuple[Trial, ...]:
+        """Live trials that no gang holds, by number."""
+        return tuple(
+            trial
+            for trial in self._trials
+            if isinstance(trial.state, Running) and trial.number not in self._claimed
+        )
+
+    def begin(self, number: int, segment: Segment) -> None:
+        """A gang takes a waiting trial."""
+        assert number not in self._claimed
+        self._enter(number, entries.began(self._live(number), segment))
+        self._claimed.add(number)
+
+    def release(self, number: int) -> None:
+        """The gang let go of a trial that is to be resumed."""
+        self._claimed.remove(number)
+
+    def lost(self, number: int) -> bool:
+        """The gang that held a trial is gone; whether the trial may be tried again.
+
+        The last attempt that is allowed closes it as failed.
+        """
+        attempts = self._live(number).attempts + 1
+        if attempts >= ATTEMPTS:
+            message = f"{attempts} gangs were lost while they trained it"
+            self._end(number, Failed("lost", message), attempts=attempts)
+            return False
+        self._enter(number, entries.attempted(attempts))
+        self._claimed.discard(number)
+        return True
+
+    def observe(
+        self,
+        number: int,
+        observations: Sequence[Observation],
+        *,
+        checkpoint: Checkpoint | None = None,
+    ) -> Verdict:
+        """Writes down epochs of a trial, and answers whether it goes on.
+
+        Epochs that are on record already, which a resumed segment repeats, are ignored. The
+        published configuration always goes on.
+
+        Args:
+            number: of the trial.
+            observations: in order, and without a gap to those on record; metrics other than
+                `valid/...` are left to the curves. The objective must be finite.
+            checkpoint: what the trial can be resumed from now.
+        """
+        trial = self._live(number)
+        fresh = tuple(_kept(o) for o in observations if o.epoch > trial.epoch)
+        if not fresh:
+            if checkpoint:
+                self._enter(number, entries.saved(checkpoint))
+            return Verdict.CONTINUE
+        stretch = self._stretch(trial, fresh)
+        self._enter(number, entries.observed(stretch, checkpoint))
+        if stretch.rungs:
+            self._book.settle(self._trials[number])
+        return Verdict.STOP if stretch.stop else Verdict.CONTINUE
+
+    def close(self, number: int, ending: Ending) -> None:
+        """The trial has its ending, which nothing changes any more."""
+        self._end(number, ending, attempts=self._live(number).attempts)
+
+    def _end(self, number: int, ending: Ending, *, attempts: int) -> None:
+        trial = self._live(number)
+        assert not isinstance(ending, Completed) or trial.value is not None
+        assert not isinstance(ending, Stopped) or ending.rung in trial.rungs
+        self._enter(number, entries.ended(ending, ended_at=self._clock(), attempts=attempts))
+        self._book.settle(self._trials[number])
+        self._claimed.discard(number)
+
+    def _stretch(self, trial: Trial, fresh: tuple[Observation, ...]) -> Stretch:
+        objective, scheduler = self._study.objective, self._study.scheduler
+        seen = trial.observations + fresh
+        assert [o.epoch for o in seen] == list(range(1, len(seen) + 1)), "a gap between epochs"
+        at_end = objective.at(seen, seen[-1].epoch)
+        assert at_end is not None
+        rungs: dict[int, float] = {}
+        for rung in scheduler.rungs(self._study.budget.max_epochs):
+            at_rung = objective.at(seen, rung)
+            if trial.epoch < rung <= seen[-1].epoch and at_rung:
+                rungs[rung] = at_rung[0]
+        stop = not trial.published and any(
+            self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
+        )
+        return Stretch(fresh, at_end[0], at_end[1], rungs, stop)
+
+    def _verdict(self, rung: int, own: float) -> Verdict:
+        values = [*halving.reached(self._trials, rung).values(), own]
+        return halving.decide(
+            own,
+            values,
+            reduction=self._study.scheduler.reduction,
+            direction=self._study.objective.direction,
+        )
+
+    def _live(self, number: int) -> Trial:
+        trial = self._trials[number]
+        assert isinstance(trial.state, Running), "a trial with an ending is immutable"
+        return trial
+
+    def _enter(self, number: int, entry: Entry) -> None:
+        self._book.write(number, entry, event=self._events)
+        self._events += 1
+        self._trials[number] = entries.applied(self._trials[number], entry)
+
+    def _catch_up(self, history: History) -> None:
+        """Ends what a killed driver had begun: an ending half told, a stop decided and not told."""
+        trial = history.trial
+        if isinstance(trial.state, Running) and entries.must_stop(history.entries):
+            self.close(trial.number, Stopped(rung=max(trial.rungs)))
+        else:
+            self._book.settle(trial)
+
+
+def record_of(name: str, header: Header, trials: Sequence[Trial]) -> Record:
+    """The record of a study, from its parts."""
+    return Record(
+        name=name,
+        metric=header.metric,
+        direction=header.direction,
+        study_text=header.text,
+        provenance=header.provenance,
+        trials=tuple(trials),
+    )
+
+
+def _kept(observation: Observation) -> Observation:
+    """What the record keeps of an observation."""
+    metrics = {k: v for k, v in observation.metrics.items() if k.startswith("valid/")}
+    return Observation(observation.epoch, metrics, observation.train_seconds)

@@ -1,0 +1,129 @@
+"""From a URL to an open Optuna storage, with every way that can fail told in our own words.
+
+`journal:///absolute/path/study.journal` is Optuna's journal file, which optuna-dashboard opens live
+by its path. Every other URL is handed to Optuna's database storage; for `sqlite:///path` the file
+is looked after as a journal's is. Only files are locked against a second driver: on a database
+server, seeing to it that each study has one driver is up to the user.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from mmsearch.errors import Problem, StorageError
+from mmsearch.sampling import journal
+from mmsearch.sampling.lock import only_driver
+
+JOURNAL = "journal://"
+SQLITE = "sqlite:///"
+
+
+@contextmanager
+def reading(url: str) -> Iterator[BaseStorage]:
+    """The storage, opened so that nothing is written, while another process may write.
+
+    Raises:
+        StorageError: it is absent or cannot be read.
+    """
+    with failing(url, "read"):
+        _must_exist(url)
+        storage = _connect(url, create=False)
+    try:
+        yield storage
+    finally:
+        _disconnect(storage)
+
+
+@contextmanager
+def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
+    """The storage, mended and opened for its only driver.
+
+    Args:
+        url: where it is.
+        create: whether it is made, folders included, where it is absent.
+
+    Raises:
+        StorageError: it is absent, cannot be read or written, or has another driver.
+    """
+    path = file_of(url)
+    with ExitStack() as stack:
+        with failing(url, "opened"):
+            if not create:
+                _must_exist(url)
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(only_driver(path))
+            if url.startswith(JOURNAL) and path and path.exists():
+                journal.mend(path)
+            storage = _connect(url, create=create)
+        stack.callback(_disconnect, storage)
+        yield storage
+
+
+@contextmanager
+def failing(url: str, verb: str) -> Iterator[None]:
+    """Turns what a storage raises, when it cannot be `verb`, into a StorageError."""
+    try:
+        yield
+    except (OSError, ImportError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+        known = isinstance(error, OSError) and error.strerror
+        reason = error.strerror if known else " ".join(str(error).split())
+        raise StorageError(
+            Problem(_place(url), f"the record cannot be {verb}: {reason}", _way_out(error))
+        ) from error
+
+
+def file_of(url: str) -> Path | None:
+    """The file that a URL names; None for a database on a server.
+
+    Raises:
+        StorageError: it is no URL.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not (scheme and separator and rest.strip("/")):
+        rule = "not the URL of a storage"
+        way_out = "Write journal:///path/to/study.journal or sqlite:////path/to/study.db."
+        raise StorageError(Problem(repr(url), rule, way_out))
+    if url.startswith(JOURNAL):
+        return Path(url.removeprefix(JOURNAL))
+    if url.startswith(SQLITE):
+        return Path(url.removeprefix(SQLITE).partition("?")[0])
+    return None
+
+
+def _connect(url: str, *, create: bool) -> BaseStorage:
+    path = file_of(url)
+    if url.startswith(JOURNAL) and path:
+        return journal.connect(path)
+    return RDBStorage(url, skip_table_creation=not create)
+
+
+def _disconnect(storage: BaseStorage) -> None:
+    storage.remove_session()
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
+
+
+def _must_exist(url: str) -> None:
+    path = file_of(url)
+    if path and not path.exists():
+        way_out = "Start the study without --resume, or name the storage that it was started with."
+        raise StorageError(Problem(str(path), "no record here", way_out))
+
+
+def _place(url: str) -> str:
+    """The URL without a password in it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _way_out(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "Ask its owner for the right to read and write it."
+    if isinstance(error, ImportError):
+        return "Install the driver of this database, or use a journal file."
+    return "Look at the file, the disk or the database server, then use --resume."

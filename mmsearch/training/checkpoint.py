@@ -1,0 +1,160 @@
+"""A trial on disk: DeepSpeed's checkpoint of every phase, the best weights, and a fingerprint.
+
+Unusual: loading a checkpoint of DeepSpeed unpickles, which runs whatever was pickled; so a folder
+is opened only when its fingerprint says that this very trial wrote it. A folder appears under its
+name when it is complete, or not at all.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from mmsearch.errors import Problem, TrainingError
+from mmsearch.training.engine import Engines
+
+FINGERPRINT = "mmsearch.json"
+BEST = "best.pt"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Whose checkpoint it is; two that differ in anything cannot continue one another."""
+
+    method: str
+    config: str
+    """SHA-256 of the complete configuration."""
+    data: str
+    """Fingerprint of the data."""
+    seed: tuple[int, int, int]
+    """Study, trial, replicate."""
+    world_size: int
+    stage: int
+    """ZeRO stage."""
+    dtype: str
+    """Type of the weights."""
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a trial knows of itself besides its weights."""
+
+    epoch: int
+    """Epochs done."""
+    best_epoch: int
+    """Epoch of the best value; 0 before the first."""
+    best_value: float | None
+
+
+def save(
+    folder: Path,
+    engines: Engines,
+    standing: Standing,
+    best: Mapping[str, Tensor],
+    *,
+    fingerprint: Fingerprint,
+) -> None:
+    """Writes a checkpoint; called by all workers, for which the folder must be the same one."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    if engines.worker.rank == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    distributed.barrier()
+    for one in engines.passes:
+        one.engine.save_checkpoint(
+            str(partial),
+            tag=one.phase.name,
+            client_state={"standing": asdict(standing)},
+            save_latest=False,
+            exclude_frozen_parameters=True,
+        )
+    if engines.worker.rank == 0:
+        torch.save(dict(best), partial / BEST)
+        (partial / FINGERPRINT).write_text(json.dumps(asdict(fingerprint), indent=2) + "\n")
+        _move(partial, folder)
+    distributed.barrier()
+
+
+def load(
+    folder: Path, engines: Engines, *, fingerprint: Fingerprint
+) -> tuple[Standing, dict[str, Tensor]]:
+    """Reads a checkpoint into the engines; returns how the trial stood and its best weights.
+
+    The best weights are read by rank 0 alone; the others get none.
+
+    Raises:
+        TrainingError: no checkpoint, or another trial's; nothing was unpickled then.
+    """
+    _require(folder, fingerprint)
+    state: dict[str, Any] = {}
+    for one in engines.passes:
+        # Frozen weights are not in the file: they are as the seed drew them.
+        path, state = one.engine.load_checkpoint(
+            str(folder), tag=one.phase.name, load_module_strict=False
+        )
+        assert path is not None, f"{folder} has no state of phase {one.phase.name}"
+    best = torch.load(folder / BEST, map_location="cpu") if engines.worker.rank == 0 else {}
+    return Standing(**state["standing"]), best
+
+
+def weights(engines: Engines) -> dict[str, Tensor]:
+    """Copy on the CPU of all that the method has learned: trained weights and memories.
+
+    Called by all workers, as stage 3 gathers the weights; the copy is at rank 0 alone.
+    """
+    method = engines.method
+    trained = {name: p for name, p in method.named_parameters() if p.requires_grad}
+    copies: dict[str, Tensor] = {}
+    with _whole(engines, list(trained.values())):
+        if engines.worker.rank == 0:
+            fixed = {name for name, _ in method.named_parameters()} - trained.keys()
+            copies = {
+                name: value.detach().to("cpu", copy=True)
+                for name, value in method.state_dict().items()
+                if name not in fixed
+            }
+    return copies
+
+
+def _whole(engines: Engines, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[Any]:
+    """Context in which weights are complete on every worker."""
+    import deepspeed
+
+    return deepspeed.zero.GatheredParameters(parameters, enabled=engines.stage == 3)
+
+
+def _require(folder: Path, expected: Fingerprint) -> None:
+    path = folder / FINGERPRINT
+    if not path.is_file():
+        raise TrainingError(
+            Problem(str(folder), "not a checkpoint that mmsearch wrote", f"It has no {FINGERPRINT}.")
+        )
+    found = json.loads(path.read_text())
+    for name, value in json.loads(json.dumps(asdict(expected))).items():
+        if found.get(name) != value:
+            raise TrainingError(
+                Problem(
+                    str(folder),
+                    f"a checkpoint of another trial: {name} is {found.get(name)!r}, not {value!r}",
+                    "Resume with what wrote it, or start the trial anew.",
+                )
+            )
+
+
+def _move(partial: Path, folder: Path) -> None:
+    """Renames into place; an older folder of that name goes only once the new one is there."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,39 @@
+"""How training ends badly: divergence as an exception, and any exception as a `Failed`."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mmsearch.trial import Failed, Observation
+
+
+class Diverged(Exception):
+    """A loss or a validation metric is NaN or infinite; the trial's fault, not a mistake of use."""
+
+    def __init__(self, epoch: int, name: str, observations: Sequence[Observation] = ()) -> None:
+        super().__init__(f"{name} is not finite after epoch {epoch}")
+        self.epoch = epoch
+        """Epoch that diverged."""
+        self.name = name
+        """Loss or metric that is not finite."""
+        self.observations = tuple(observations)
+        """Epochs before it that the same call of `Trainer.advance` trained."""
+
+    def __reduce__(self) -> tuple[type, tuple[int, str, tuple[Observation, ...]]]:
+        return type(self), (self.epoch, self.name, self.observations)
+
+
+def ending_of(error: BaseException) -> Failed:
+    """The ending of a trial whose training raised this."""
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, Diverged):
+        return Failed("nan", str(error))
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _says_out_of_memory(error):
+        return Failed("oom", message)
+    return Failed("error", message)
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
+    """Whether a library's own exception means it: cuDNN, cuBLAS and the CPU's allocator do so."""
+    words = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

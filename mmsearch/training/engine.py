@@ -1,0 +1,155 @@
+"""DeepSpeed engines over one method: one for each phase of its training.
+
+Unusual: an engine wraps `Learner`, not the method, because losses must be computed inside the
+engine's forward pass: its hooks fetch the weights of ZeRO stage 3 and find the loss to scale.
+"""
+
+import gc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mmsearch.batch import Batch
+from mmsearch.errors import TrainingError
+from mmsearch.methods.base import Method, MethodConfig, Phase, Progress
+from mmsearch.study import Study
+from mmsearch.training import settings
+from mmsearch.training.optimizer import adam, trained_groups
+from mmsearch.training.worker import Worker
+
+
+class Learner(nn.Module):
+    """A method's loss or prediction as one forward pass, the only kind that an engine has."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+        self.terms: tuple[str, ...] = ()
+        """Names of the last batch's loss terms."""
+
+    def forward(
+        self, batch: Batch, progress: Progress | None = None, weight: float = 1.0
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " terms"]] | Float[Tensor, " batch"]:
+        """Loss and its terms, detached, in the order of `terms`; without `progress` predictions.
+
+        Args:
+            batch: this worker's part of a global batch.
+            progress: where in training the batch stands.
+            weight: what terms that are means over examples are multiplied by (`Share.weight`).
+        """
+        if progress is None:
+            return self.method(batch)
+        losses = self.method.losses(batch, progress)
+        self.terms = tuple(losses)
+        terms = torch.stack([value.float() for value in losses.values()])
+        if weight != 1.0:
+            coupled = self.method.coupled_terms
+            terms = terms * terms.new_tensor([1.0 if n in coupled else weight for n in losses])
+        return terms.sum(), terms.detach()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One phase of an epoch, and the engine that steps its weights."""
+
+    phase: Phase
+    engine: Any
+    """A `DeepSpeedEngine` over the same `Learner` as those of the other phases."""
+    groups: tuple[str, ...]
+    """Names of the parameter groups, in the optimiser's order."""
+    parameters: frozenset[nn.Parameter]
+    """What it trains; nothing else takes gradients while it runs."""
+
+    def rates(self) -> dict[str, float]:
+        """Learning rate of each group."""
+        tables = self.engine.optimizer.param_groups
+        return {name: float(t["lr"]) for name, t in zip(self.groups, tables, strict=True)}
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Everything that trains one method on one worker."""
+
+    learner: Learner
+    passes: tuple[Pass, ...]
+    worker: Worker
+    stage: int
+    """ZeRO stage."""
+    dtype: torch.dtype
+    """Of weights and inputs."""
+
+    @property
+    def method(self) -> Method:
+        """What is trained."""
+        return self.learner.method
+
+    def take(self, split: Batch, rows: Int[Tensor, " rows"]) -> Batch:
+        """Examples of a split as the forward pass wants them."""
+        return split.take(rows).to(self.worker.device, self.dtype)
+
+    def predict(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Predictions in model units, float32."""
+        return self.passes[0].engine(batch).float()
+
+    def destroy(self) -> None:
+        """Frees hooks and memory; a warm worker builds hundreds of engines."""
+        for one in self.passes:
+            one.engine.destroy()
+        gc.collect()
+        if self.worker.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def build(study: Study, method: Method, config: MethodConfig, worker: Worker) -> Engines:
+    """One engine for each phase of the method, over one `Learner`.
+
+    Raises:
+        TrainingError: a method with several phases at a ZeRO stage or precision without them.
+    """
+    problems = tuple(settings.phase_problems(study, method))
+    if problems:
+        raise TrainingError(problems)
+    learner = Learner(method).to(worker.device)
+    groups = {group.name: group for group in trained_groups(method)}
+    table = settings.settings(study, config, worker)
+    clipping = config.gradient_clipping if settings.normed_by_us(study) else None
+    passes = []
+    for phase in method.phases():
+        chosen = [groups[name] for name in phase.groups if name in groups]
+        optimizer = adam(chosen, normed_clipping=clipping)
+        passes.append(
+            Pass(
+                phase,
+                _initialize(learner, optimizer, table),
+                tuple(group.name for group in chosen),
+                frozenset(p for group in chosen for p in group.parameters),
+            )
+        )
+    return Engines(learner, tuple(passes), worker, settings.stage(study), settings.dtype(study))
+
+
+def _initialize(learner: Learner, optimizer: torch.optim.Optimizer, table: dict[str, Any]) -> Any:
+    import deepspeed
+
+    memories = {name: buffer.dtype for name, buffer in learner.named_buffers()}
+    engine, *_ = deepspeed.initialize(
+        model=learner, optimizer=optimizer, config=dict(table), dist_init_required=False
+    )
+    _restore(learner, memories)
+    if engine.zero_optimization_partition_weights():
+        # Weights that the method holds itself are used by `losses`, which no hook precedes.
+        for parameter in learner.method.parameters(recurse=False):
+            deepspeed.zero.register_external_parameter(learner, parameter)
+    return engine
+
+
+def _restore(module: nn.Module, memories: Mapping[str, torch.dtype]) -> None:
+    """Gives buffers back the type they had: half precision is for weights and activations."""
+    for name, buffer in module.named_buffers():
+        if buffer.dtype != memories[name]:
+            owner, _, own = name.rpartition(".")
+            setattr(module.get_submodule(owner), own, buffer.to(memories[name]))

@@ -1,0 +1,216 @@
+"""The `[deepspeed]` table: what is passed to DeepSpeed, what mmsearch sets, and where they clash.
+
+Unusual: values are checked by DeepSpeed's own models, but only where a study has the table, since
+importing them takes seconds.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from mmsearch import methods, metrics
+from mmsearch.datasets.task import Task
+from mmsearch.errors import Problem, TrainingError, closest
+from mmsearch.methods.base import Method, MethodConfig
+from mmsearch.study import Study
+from mmsearch.training.worker import Worker
+
+SET_BY_MMSEARCH: Mapping[str, str] = {
+    "train_batch_size": "Set batch_size in [published] or [space].",
+    "train_micro_batch_size_per_gpu": (
+        "Set batch_size in [published] or [space], and workers in [resources]."
+    ),
+    "gradient_accumulation_steps": "Set accumulation in [published] or [space].",
+    "managed_gradient_accumulation": (
+        "Set accumulation and accumulation_tail in [published] or [space]."
+    ),
+    "gradient_clipping": "Set gradient_clipping in [published] or [space].",
+    "optimizer": "Set the method's learning rates and weight decays in [published] or [space].",
+    "scheduler": "Set the method's learning rates in [published] or [space].",
+    "zero_force_ds_cpu_optimizer": "Leave it out: it follows offload_optimizer.",
+    "zero_allow_untested_optimizer": "Leave it out: Adam is tested.",
+    "steps_per_print": "Leave it out: curves are in TensorBoard.",
+}
+"""Keys that a study may not write, and what to do instead."""
+
+PASSED = (
+    "zero_optimization",
+    "bf16",
+    "fp16",
+    "torch_autocast",
+    "data_types",
+    "communication_data_type",
+    "prescale_gradients",
+    "gradient_predivide_factor",
+    "disable_allgather",
+    "activation_checkpointing",
+    "aio",
+    "comms_logger",
+    "flops_profiler",
+    "wall_clock_breakdown",
+    "memory_breakdown",
+    "timers",
+    "disable_python_gc",
+    "dump_state",
+    "log_level",
+)
+"""Keys that are passed as they are."""
+
+
+def stage(study: Study) -> int:
+    """ZeRO stage of the study's engines."""
+    return int(study.deepspeed.get("zero_optimization", {}).get("stage", 0))
+
+
+def dtype(study: Study) -> torch.dtype:
+    """Type of weights and inputs; autocast keeps both in float32."""
+    if _enabled(study, "bf16"):
+        return torch.bfloat16
+    return torch.float16 if _enabled(study, "fp16") else torch.float32
+
+
+def normed_by_us(study: Study) -> bool:
+    """Whether `NormedAdam` measures and clips gradients, because DeepSpeed would not."""
+    return stage(study) == 0 and dtype(study) == torch.float32
+
+
+def settings(study: Study, config: MethodConfig, worker: Worker) -> dict[str, Any]:
+    """The complete DeepSpeed configuration of a trial."""
+    zero = study.deepspeed.get("zero_optimization", {})
+    return {
+        # Its timer waits for the GPU at every step.
+        "timers": {"throughput": {"enabled": False}},
+        **study.deepspeed,
+        # On by default at stage 3, where it replaces torch's linear in the process for good.
+        "zero_optimization": {"memory_efficient_linear": False, **zero},
+        "train_micro_batch_size_per_gpu": -(-config.batch_size // worker.world_size),
+        # step() is the boundary and gradients are summed; the managed counter would average.
+        "managed_gradient_accumulation": False,
+        # Without the key DeepSpeed clips to 1.
+        "gradient_clipping": 0.0 if normed_by_us(study) else config.gradient_clipping,
+        "zero_force_ds_cpu_optimizer": False,
+    }
+
+
+def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> None:
+    """Whether this study can be trained, before anything starts.
+
+    Args:
+        study: its `[deepspeed]` table is looked at, and its objective where the task is known.
+        config: the published configuration.
+        task: what the data asks for; the method is built for it and its phases looked at.
+
+    Raises:
+        TrainingError: with every conflict between the table, DeepSpeed and mmsearch.
+    """
+    problems = [*_key_problems(study), *_value_problems(study), *_combination_problems(study)]
+    if task is not None:
+        method = methods.build(study.method, config.model_dump(), task)
+        problems += [*phase_problems(study, method), *objective_problems(study, task)]
+    if problems:
+        raise TrainingError(problems)
+
+
+def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
+    """Whether evaluation yields the objective's metric."""
+    known = [f"valid/{name}" for name in metrics.names(task.metrics)]
+    if study.objective.metric not in known:
+        yield Problem(
+            "[objective] metric",
+            f"{task.dataset} has no metric {study.objective.metric!r}",
+            closest(study.objective.metric, known),
+        )
+
+
+def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
+    """What a method with several phases cannot be trained with."""
+    if len(method.phases()) > 1 and not normed_by_us(study):
+        yield Problem(
+            _place("zero_optimization" if stage(study) else "bf16/fp16"),
+            f"{study.method} trains in several phases, which needs ZeRO stage 0 and float32 weights",
+            "Leave it out, or use torch_autocast for speed.",
+        )
+
+
+def _place(key: str) -> str:
+    return f"[deepspeed] {key}"
+
+
+def _enabled(study: Study, precision: str) -> bool:
+    table = study.deepspeed.get(precision, {})
+    return isinstance(table, Mapping) and bool(table.get("enabled", False))
+
+
+def _key_problems(study: Study) -> Iterator[Problem]:
+    for key in study.deepspeed:
+        if key in SET_BY_MMSEARCH:
+            yield Problem(_place(key), "mmsearch sets this itself", SET_BY_MMSEARCH[key])
+        elif key not in PASSED:
+            yield Problem(
+                _place(key), "not a key that mmsearch passes to DeepSpeed", closest(key, PASSED)
+            )
+
+
+def _value_problems(study: Study) -> Iterator[Problem]:
+    """What DeepSpeed's own models say of the tables that have one."""
+    tables = {key: study.deepspeed[key] for key in _MODELLED if key in study.deepspeed}
+    if not tables:
+        return
+    models = _models()
+    for key, table in tables.items():
+        if not isinstance(table, Mapping):
+            yield Problem(_place(key), f"expected a table, got {table!r}")
+            continue
+        known = [name for field, info in models[key].model_fields.items()
+                 for name in (field, info.alias) if name]
+        unknown = [name for name in table if name not in known]
+        for name in unknown:
+            yield Problem(_place(f"{key}.{name}"), "DeepSpeed has no such key", closest(name, known))
+        yield from _misfits(key, models[key], {k: v for k, v in table.items() if k in known})
+
+
+_MODELLED = ("zero_optimization", "bf16", "fp16")
+
+
+def _models() -> dict[str, type[BaseModel]]:
+    from deepspeed.runtime.precision_config import DeepSpeedBF16Config, DeepSpeedFP16Config
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+
+    models = (DeepSpeedZeroConfig, DeepSpeedBF16Config, DeepSpeedFP16Config)
+    return dict(zip(_MODELLED, models, strict=True))
+
+
+def _misfits(key: str, model: type[BaseModel], table: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        model(**table)
+    except ValidationError as error:
+        for detail in error.errors():
+            name = ".".join([key, *map(str, detail["loc"])])
+            yield Problem(_place(name), f"{detail['msg']}, got {detail['input']!r}")
+
+
+def _combination_problems(study: Study) -> Iterator[Problem]:
+    zero = study.deepspeed.get("zero_optimization", {})
+    precisions = [p for p in ("bf16", "fp16", "torch_autocast") if _enabled(study, p)]
+    if len(precisions) > 1:
+        yield Problem(_place(precisions[1]), f"cannot be enabled together with {precisions[0]}")
+    if _enabled(study, "fp16") and study.resources.gpus_per_worker == 0:
+        yield Problem(
+            _place("fp16"), "float16 needs a GPU, and gpus_per_worker is 0", "Use bf16 on CPUs."
+        )
+    if not isinstance(zero, Mapping):
+        return
+    if zero.get("overlap_comm") and zero.get("stage", 0) < 2:
+        yield Problem(
+            _place("zero_optimization.overlap_comm"),
+            "summed accumulation allows it from stage 2 on",
+            "Leave it out, or use stage 2 or 3.",
+        )
+    for name, least in (("offload_optimizer", 1), ("offload_param", 3)):
+        if zero.get(name) and zero.get("stage", 0) < least:
+            yield Problem(
+                _place(f"zero_optimization.{name}"), f"needs ZeRO stage {least} or higher",
+                f"Set stage = {least}, or leave it out.",
+            )

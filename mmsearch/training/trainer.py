@@ -1,0 +1,164 @@
+"""One configuration, trained epoch by epoch: observed, saved, resumed, ended by its patience."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmsearch import methods
+from mmsearch.batch import Batch
+from mmsearch.datasets.task import SearchData
+from mmsearch.errors import TrainingError
+from mmsearch.seeds import Seed
+from mmsearch.study import Study
+from mmsearch.training import checkpoint, engine, settings
+from mmsearch.training.checkpoint import Fingerprint, Standing
+from mmsearch.training.endings import Diverged
+from mmsearch.training.epoch import Epochs
+from mmsearch.training.evaluation import evaluate
+from mmsearch.training.worker import Worker
+from mmsearch.trial import Observation
+
+
+class Trainer:
+    """Trains one configuration on one gang; every worker of it has one and calls it alike."""
+
+    def __init__(
+        self,
+        study: Study,
+        data: SearchData,
+        config: Mapping[str, Any],
+        *,
+        seed: Seed,
+        worker: Worker,
+    ) -> None:
+        """Builds the method and its engines; the worker has joined its gang.
+
+        Raises:
+            TrainingError: the method's phases or the objective's metric do not suit the study.
+            StudyError: `config` is not one of the method's.
+        """
+        problems = tuple(settings.objective_problems(study, data.task))
+        if problems:
+            raise TrainingError(problems)
+        torch.manual_seed(seed.stream("weights"))
+        method = methods.build(study.method, config, data.task)
+        self._study = study
+        self._config = method.config
+        self._data = place(data, worker)
+        self._seed = seed
+        self._engines = engine.build(study, method, method.config, worker)
+        self._epochs = Epochs(
+            self._engines, self._data.train, method.config, study.budget.max_epochs, seed
+        )
+        self._standing = Standing(epoch=0, best_epoch=0, best_value=None)
+        self._best: dict[str, Tensor] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self._standing.epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether full fidelity is reached, or the objective has not improved for too long."""
+        waited = self.epoch - self._standing.best_epoch
+        patience = self._config.patience
+        return self.epoch >= self._study.budget.max_epochs or 0 < patience <= waited
+
+    def advance(self, until: int) -> list[Observation]:
+        """Trains until this many epochs are done, or the trial is finished.
+
+        Returns:
+            One observation per epoch: `valid/<metric>` in original units, `train/loss`,
+            `train/<term>`, `train/lr/<group>`, `train/gradient_norm` (of the summed gradients,
+            before clipping, averaged over steps), `train/samples_per_second`.
+
+        Raises:
+            Diverged: with the observations of the epochs before.
+        """
+        observations: list[Observation] = []
+        while self.epoch < until and not self.finished:
+            started = perf_counter()
+            found = self._train_and_evaluate(self.epoch + 1)
+            broken = [name for name in self._watched(found) if not isfinite(found[name])]
+            if broken:
+                raise Diverged(self.epoch + 1, broken[0], observations)
+            self._note(found[self._study.objective.metric])
+            observations.append(Observation(self.epoch, found, perf_counter() - started))
+        return observations
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint, and `best.pt`: the weights of the epoch the trial's value is from.
+
+        Called by all workers; all must see the folder, and what it held is replaced.
+        """
+        last = self._study.objective.epoch == "last"
+        best = checkpoint.weights(self._engines) if last else self._best
+        checkpoint.save(
+            folder, self._engines, self._standing, best, fingerprint=self._fingerprint()
+        )
+
+    def load(self, folder: Path) -> None:
+        """Goes on from a checkpoint; called by all workers before the first epoch.
+
+        Raises:
+            TrainingError: the folder is not a checkpoint of this very trial on as many workers.
+        """
+        assert self.epoch == 0, "a checkpoint is loaded into a new trainer"
+        self._standing, self._best = checkpoint.load(
+            folder, self._engines, fingerprint=self._fingerprint()
+        )
+
+    def close(self) -> None:
+        """Frees what the engines hold; the trainer is of no use afterwards."""
+        self._engines.destroy()
+
+    def _train_and_evaluate(self, epoch: int) -> dict[str, float]:
+        curves = self._epochs.run(epoch)
+        values = evaluate(self._engines, self._data.valid, self._data.task)
+        return {**{f"valid/{name}": value for name, value in values.items()}, **curves}
+
+    def _watched(self, found: Mapping[str, float]) -> list[str]:
+        return ["train/loss", *(name for name in found if name.startswith("valid/"))]
+
+    def _note(self, value: float) -> None:
+        """Counts the epoch, and keeps its weights if it is the best so far."""
+        self._standing = replace(self._standing, epoch=self.epoch + 1)
+        best = self._standing.best_value
+        if best is None or self._study.objective.better(value, best):
+            self._standing = Standing(self.epoch, self.epoch, value)
+            if self._study.objective.epoch == "best":
+                self._best = checkpoint.weights(self._engines)
+
+    def _fingerprint(self) -> Fingerprint:
+        config = json.dumps(self._config.model_dump(mode="json"), sort_keys=True)
+        return Fingerprint(
+            method=self._study.method,
+            config=sha256(config.encode()).hexdigest(),
+            data=self._data.fingerprint,
+            seed=(self._seed.study, self._seed.trial, self._seed.replicate),
+            world_size=self._engines.worker.world_size,
+            stage=self._engines.stage,
+            dtype=str(self._engines.dtype),
+        )
+
+
+def place(data: SearchData, worker: Worker) -> SearchData:
+    """The data on the worker's device, as `Trainer` wants it; quick where it is there already.
+
+    Lengths stay on the CPU, where cutting a batch to its longest example costs no waiting.
+    """
+
+    def moved(split: Batch) -> Batch:
+        on_device = split.to(worker.device)
+        return replace(on_device, lengths={n: v.cpu() for n, v in split.lengths.items()})
+
+    return replace(data, train=moved(data.train), valid=moved(data.valid))

@@ -1,0 +1,1 @@
+"""`python -m mmsearch.tune selfmi`: searches one study. Thin: parse, call, print."""

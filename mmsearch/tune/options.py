@@ -1,0 +1,122 @@
+"""The command line of `tune`: options to overrides of the study file, errors to exit code 2."""
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmsearch.errors import MmsearchError, Problem, StudyError
+from mmsearch.study import parse_override
+
+INTERRUPTED_EXIT = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, parsed."""
+
+    study: str
+    overrides: dict[str, Any]
+    """Dotted keys of the study file."""
+    out: Path
+    name: str | None
+    storage: str | None
+    address: str | None
+    resume: bool
+    dry_run: bool
+
+
+def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
+    study: Annotated[str, typer.Argument(help="A study file, or the name of a bundled one.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the dataset's files.")] = None,
+    trials: Annotated[int | None, typer.Option(help="budget.trials")] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="budget.max_epochs")] = None,
+    max_gpu_hours: Annotated[float | None, typer.Option(help="budget.gpu_hours")] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(help="Wind down by then: 90m, 2h, 1d, or a time like 2026-11-21T18:00."),
+    ] = None,
+    concurrent: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that train one trial.")] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="May be a fraction.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The study's seed.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of the record; default: a journal in the study's folder."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that holds the studies.")] = Path("studies"),
+    name: Annotated[str | None, typer.Option(help="Default: the study file's name.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="key=value: any key of the study file, for example "
+            "published.batch_size=16. May be repeated.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster: auto, or host:port.")
+    ] = None,
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a recorded study.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, train nothing.")
+    ] = False,
+) -> None:
+    """Search the best configuration of a method on a dataset."""
+    options = {
+        "data": str(data.resolve()) if data else None,
+        "budget.trials": trials,
+        "budget.max_epochs": max_epochs,
+        "budget.gpu_hours": max_gpu_hours,
+        "resources.concurrent": concurrent,
+        "resources.workers": workers,
+        "resources.gpus_per_worker": gpus_per_worker,
+        "seed": seed,
+    }
+    try:
+        overrides = {key: value for key, value in options.items() if value is not None}
+        overrides |= dict(parse_override(text) for text in set_ or [])
+        if deadline:
+            overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
+        request = Request(study, overrides, out, name, storage, address, resume, dry_run)
+        from mmsearch.tune.session import run
+
+        finished = run(request)
+    except MmsearchError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED_EXIT) from None
+    if not finished:
+        raise typer.Exit(INTERRUPTED_EXIT)
+
+
+def hours_until(deadline: str, *, now: datetime) -> float:
+    """Hours from now to a deadline: a duration such as `90m`, or a local or zoned ISO time.
+
+    Raises:
+        StudyError: neither of the two, or not in the future.
+    """
+    units = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
+    problem = Problem(
+        "--deadline",
+        f"expected a duration or a time that is to come, got {deadline!r}",
+        "Write 90m, 2h, 1d, or a time like 2026-11-21T18:00.",
+    )
+    try:
+        if deadline[-1:] in units:
+            hours = float(deadline[:-1]) * units[deadline[-1]]
+        else:
+            moment = datetime.fromisoformat(deadline)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+            hours = (moment - now).total_seconds() / 3600
+    except ValueError:
+        raise StudyError(problem) from None
+    if not hours > 0:
+        raise StudyError(problem)
+    return hours

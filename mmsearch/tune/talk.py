@@ -1,0 +1,68 @@
+"""What `tune` says before and after a search, as lines of text."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from mmsearch.datasets import SearchData
+from mmsearch.report import describe_trial, summary
+from mmsearch.study import Study
+from mmsearch.trial import Record, has_value
+from mmsearch.tune.view import clock, incumbent_line
+
+
+def opening(study: Study, data: SearchData) -> list[str]:
+    """What is about to be searched."""
+    objective, budget = study.objective, study.budget
+    rungs = study.scheduler.rungs(budget.max_epochs)
+    modalities = ", ".join(f"{name} {size}" for name, size in data.task.modalities.items())
+    return [
+        f"{study.name}: {study.method} on {study.dataset}, seed {study.seed}",
+        f"  objective   {objective.direction} {objective.metric} ({objective.epoch} epoch)",
+        f"  budget      {budget.trials} trials of up to {budget.max_epochs} epochs"
+        + (f", compared at epochs {', '.join(map(str, rungs))}" if rungs else ""),
+        f"  data        {len(data.train)} train, {len(data.valid)} valid, {modalities}",
+        f"  labels      {data.task.balance}",
+    ]
+
+
+def plan(study: Study) -> Table:
+    """The space, as the appendix of a paper prints it, for --dry-run."""
+    table = Table("parameter", "distribution", "values", "only when", title="search space")
+    for row in study.space.describe():
+        table.add_row(row.name, row.kind, row.values, row.condition)
+    return table
+
+
+def closing(
+    record: Record, study: Study, *, folder: Path, storage: str, reason: str | None
+) -> list[str]:
+    """What was found, where it lies, and what to run next."""
+    counts = summary(record)
+    told = ", ".join(f"{number} {state}" for state, number in counts.counts.items() if number)
+    spent = clock(counts.train_seconds)
+    standing = f"{told or 'no trial'} of {study.budget.trials}"
+    lines = ["", f"{study.name}: {standing}; {spent} of training"]
+    if reason:
+        lines.append(f"  ended early: {reason}. Go on with the same command and --resume")
+    if counts.incumbent is None:
+        return [*lines, "  no trial has completed yet, so there is no incumbent"]
+    lines += [f"  {incumbent_line(counts)}", f"  {describe_trial(counts.incumbent)}"]
+    runners_up = [trial for trial in counts.top if trial is not counts.incumbent]
+    lines += [
+        f"  then trial {trial.number} {trial.value:.4f}" for trial in runners_up if has_value(trial)
+    ]
+    return [
+        *lines,
+        "  one seed's winner: optimistic until it is trained again with fresh seeds",
+        "",
+        f"  best configuration  {folder / 'best.toml'}",
+        f"  every trial         {folder / 'trials.csv'}",
+        f"  curves              tensorboard --logdir {folder / 'tensorboard'}",
+        f"  live record         optuna-dashboard {_dashboard(storage)}",
+    ]
+
+
+def _dashboard(storage: str) -> str:
+    """The storage as optuna-dashboard wants it: a journal by its path."""
+    return storage.removeprefix("journal://")

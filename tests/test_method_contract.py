@@ -1,0 +1,213 @@
+"""The contract that every file in `methods/` passes, from the moment it exists."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from plain_loop import PlainLoop
+from torch import Tensor
+from toys import toy_data, train_on_two_workers
+
+from mmsearch import methods
+from mmsearch.datasets.task import SearchData
+from mmsearch.errors import StudyError
+from mmsearch.methods.base import Method, Progress
+
+TOYS = [("text", "audio", "vision"), ("text", "audio")]
+every_method = pytest.mark.parametrize("name", methods.known())
+every_toy = pytest.mark.parametrize("modalities", TOYS, ids="+".join)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Bit for bit is meant for the same number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def built(name: str, data: SearchData) -> Method:
+    torch.manual_seed(0)
+    return methods.build(name, {}, data.task)
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    return left.keys() == right.keys() and all(left[key].equal(right[key]) for key in left)
+
+
+@every_method
+@every_toy
+def test_losses_of_the_default_configuration_are_finite(
+    name: str, modalities: tuple[str, ...]
+) -> None:
+    data = toy_data(modalities, num_train=9)
+    method = built(name, data)
+    terms = method.losses(data.train, Progress(epoch=1, max_epochs=3))
+    assert terms
+    assert all(term.shape == () and term.isfinite() for term in terms.values())
+    assert all(term.dtype == torch.float32 for term in terms.values())
+
+
+@every_method
+def test_predictions_are_one_float32_number_an_example(name: str) -> None:
+    data = toy_data(num_train=9)
+    prediction = built(name, data).eval()(data.train)
+    assert prediction.shape == (9,)
+    assert prediction.dtype == torch.float32
+
+
+@every_method
+@every_toy
+def test_every_weight_is_in_one_group_or_fixed(name: str, modalities: tuple[str, ...]) -> None:
+    method = built(name, toy_data(modalities))
+    grouped = [id(p) for group in method.parameter_groups() for p in group.parameters]
+    free = [
+        id(parameter)
+        for weight, parameter in method.named_parameters()
+        if not any(weight.startswith(prefix) for prefix in method.fixed_weights)
+    ]
+    assert sorted(grouped) == sorted(free)
+
+
+@every_method
+def test_phases_train_every_group(name: str) -> None:
+    method = built(name, toy_data())
+    groups = {group.name for group in method.parameter_groups()}
+    assert {group for phase in method.phases() for group in phase.groups} == groups
+
+
+@every_method
+@every_toy
+def test_every_weight_gets_a_gradient_within_three_epochs(
+    name: str, modalities: tuple[str, ...]
+) -> None:
+    loop = PlainLoop(name, {}, toy_data(modalities))
+    waiting = set()
+
+    def watch(weight: str) -> Callable[[Tensor], None]:
+        def moved(parameter: Tensor) -> None:
+            if parameter.grad is not None and parameter.grad.any():
+                waiting.discard(weight)
+
+        return moved
+
+    for weight, parameter in loop.method.named_parameters():
+        if parameter.requires_grad:
+            waiting.add(weight)
+            parameter.register_post_accumulate_grad_hook(watch(weight))
+    loop.run(3)
+    assert waiting == set()
+
+
+@every_method
+def test_evaluation_does_not_depend_on_batch_mates(name: str) -> None:
+    data = toy_data()
+    loop = PlainLoop(name, {}, data)
+    loop.run(1)
+    together = loop.predict(data.valid)
+    alone = torch.cat([loop.predict(data.valid.take(torch.tensor([row]))) for row in range(16)])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+
+
+@every_method
+def test_padding_has_no_effect(name: str) -> None:
+    data = toy_data()
+    method = built(name, data).eval()
+    padded = {key: torch.nn.functional.pad(x, (0, 0, 0, 3)) for key, x in data.valid.inputs.items()}
+    longer = type(data.valid)(padded, data.valid.lengths, data.valid.target, data.valid.rows)
+    torch.testing.assert_close(method(longer), method(data.valid), rtol=1e-5, atol=1e-6)
+
+
+@every_method
+def test_the_same_seed_takes_the_same_steps_bit_for_bit(name: str) -> None:
+    loops = [PlainLoop(name, {}, toy_data()) for _ in range(2)]
+    curves = [loop.run(2) for loop in loops]
+    assert curves[0] == curves[1]
+    assert same(loops[0].method.state_dict(), loops[1].method.state_dict())
+
+
+@every_method
+def test_a_resumed_method_continues_bit_for_bit_with_its_memory(name: str) -> None:
+    through = PlainLoop(name, {}, toy_data())
+    through.run(2)
+    state = through.state()
+    curves = through.run(2)
+    resumed = PlainLoop(name, {}, toy_data())
+    resumed.restore(state)
+    assert resumed.run(2) == curves
+    assert same(resumed.method.state_dict(), through.method.state_dict())
+
+
+@every_method
+def test_memories_are_float32_or_counts(name: str) -> None:
+    kinds = {buffer.dtype for buffer in built(name, toy_data()).buffers()}
+    assert kinds <= {torch.float32, torch.int64}
+
+
+@every_method
+@every_toy
+def test_64_examples_can_be_learned_by_heart(name: str, modalities: tuple[str, ...]) -> None:
+    data = toy_data(modalities)
+    loop = PlainLoop(name, {"accumulation": 1}, data, max_epochs=40)
+    loop.run(40)
+    error = (loop.predict(data.train) - data.train.target).abs().mean()
+    assert error < 0.15 * data.train.target.abs().mean()
+
+
+@every_method
+def test_a_batch_of_one_can_be_trained_on(name: str) -> None:
+    data = toy_data(num_train=5)
+    loop = PlainLoop(name, {"batch_size": 1}, data)
+    curves = loop.run(2)
+    assert all(torch.tensor(value).isfinite() for terms in curves for value in terms.values())
+    assert loop.predict(data.valid).isfinite().all()
+
+
+@every_method
+def test_two_workers_agree_with_one_on_terms_and_memories(name: str) -> None:
+    data = toy_data(num_train=11)
+    alone = built(name, data).eval()
+    gang = [built(name, data).eval() for _ in range(2)]
+    for epoch in (1, 2, 3):
+        progress = Progress(epoch, 9)
+        expected = alone.losses(data.train, progress)
+        alone.after_backward(data.train, progress)
+        found = train_on_two_workers(gang, data.train, epoch=epoch)
+        for term, value in expected.items():
+            first, second, mean = found[term]
+            torch.testing.assert_close(mean, value.detach(), msg=term)
+            if term in alone.coupled_terms:
+                torch.testing.assert_close(first, second, rtol=0, atol=0, msg=term)
+    for one in gang:
+        torch.testing.assert_close(one.state_dict(), alone.state_dict())
+
+
+@every_method
+def test_every_setting_is_documented(name: str) -> None:
+    fields = methods.schema_of(name).model_fields
+    assert [field for field, info in fields.items() if not info.description] == []
+
+
+@every_method
+def test_the_default_configuration_survives_being_written_and_read(name: str) -> None:
+    schema = methods.schema_of(name)
+    assert schema.model_validate(schema().model_dump()) == schema()
+
+
+def test_an_unknown_method_is_answered_with_the_closest_one() -> None:
+    with pytest.raises(StudyError, match=r"no method is called 'selfmu'\. Did you mean 'selfmi'\?"):
+        methods.find("selfmu")
+
+
+def test_a_wrong_setting_is_named_with_its_value() -> None:
+    with pytest.raises(StudyError, match=r"config.patience: .*greater than or equal to 0, got -1"):
+        methods.build("selfmi", {"patience": -1}, toy_data().task)
+
+
+def test_asking_for_names_loads_no_torch() -> None:
+    code = "import sys, mmsearch.methods as m; m.known(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
