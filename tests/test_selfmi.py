@@ -224,9 +224,10 @@ def test_a_dataset_that_selfmi_cannot_take_is_refused(modalities: tuple[str, ...
 def test_autocasting_keeps_losses_in_float32():
     method, train = built(pair_mi="mmilb"), toy_data().train
     for rows in torch.arange(48).split(16):
-        exact = visit(method, train.take(rows), 1)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            terms = method.losses(train.take(rows), Progress(1, 9))
-        method.after_backward(train.take(rows), Progress(2, 9))
-        assert {term.dtype for term in terms.values()} == {torch.float32}
-        assert values(terms)["task"] == pytest.approx(exact["task"], rel=0.02)
+        visit(method, train.take(rows), 1)
+    last, progress = train.take(torch.arange(48, 64)), Progress(1, 9)
+    exact = values(method.losses(last, progress))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = method.losses(last, progress)
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    assert values(terms) == pytest.approx(exact, rel=0.03, abs=0.01)

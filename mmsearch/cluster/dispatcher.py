@@ -109,11 +109,15 @@ class Dispatcher:
             self._end(gang, Stopped(rung=max(trial.rungs)))
         elif not self._winding_down:
             self._post(gang, Go())
-        elif trial.checkpoint and trial.checkpoint.epoch == trial.epoch:
+        elif self._saved(trial) or not report.observations:
             self._ledger.release(self._training.pop(gang))
             self._next(gang)
         else:
             self._post(gang, Save())
+
+    @staticmethod
+    def _saved(trial: Trial) -> bool:
+        return trial.checkpoint is not None and trial.checkpoint.epoch == trial.epoch
 
     def _end(self, gang: str, ending: Ending) -> None:
         number = self._training.pop(gang)

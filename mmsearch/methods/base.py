@@ -75,7 +75,8 @@ class ParameterGroup:
 class Phase:
     """One pass over the epoch's batches that trains some of the parameter groups.
 
-    Methods with more than one phase train at ZeRO stage 0 only.
+    While it runs only its own groups take gradients. Methods with more than one phase train at
+    ZeRO stage 0 only.
     """
 
     name: str

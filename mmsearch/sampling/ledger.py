@@ -6,7 +6,6 @@ whatever else Optuna is to show follows from the entries (see `book`).
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from time import time
 from types import TracebackType
 from typing import Self
@@ -43,13 +42,13 @@ class Ledger:
         book: Book,
         header: Header,
         *,
-        resources: ExitStack,
+        leave: Callable[[], None],
         clock: Callable[[], float] = time,
     ) -> None:
         self._study = study
         self._book = book
         self._header = header
-        self._resources = resources
+        self._leave = leave
         self._clock = clock
         histories = book.histories()
         self._trials = [history.trial for history in histories]
@@ -71,7 +70,7 @@ class Ledger:
 
     def leave(self) -> None:
         """Lets go of the storage: another driver may open it."""
-        self._resources.close()
+        self._leave()
 
     @property
     def study(self) -> Study:

@@ -5,10 +5,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from optuna.storages import BaseStorage
+
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.sampling.book import Book, Header, books, plain, shelve
 from mmsearch.sampling.ledger import Ledger, record_of
-from mmsearch.sampling.storage import driving, reading
+from mmsearch.sampling.storage import driving, place_of, reading
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
@@ -32,23 +34,15 @@ def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume
             driver, or nothing to resume.
         ConflictError: on record although not resumed, or other data than on record.
     """
-    with ExitStack() as stack:
-        storage = stack.enter_context(driving(url, create=not resume))
-        known = {book.name: book for book in books(url, storage)}
-        book = known.get(study.name)
-        header = book.header() if book else None
-        if resume:
-            if book is None or header is None:
-                raise _nothing_to_resume(url, study.name, list(known))
-            header = _resumed(book, header, plain(dict(provenance)))
-        else:
-            if header is not None:
-                raise _already_there(url, study.name)
-            book = book or shelve(url, storage, study.name, study.objective.direction)
-            header = _header(study, plain(dict(provenance)))
-            book.begin(header)
-        return Ledger(study, book, header, resources=stack.pop_all())
-    raise AssertionError
+    resources = ExitStack()
+    try:
+        storage = resources.enter_context(driving(url, create=not resume))
+        open_book = _resume if resume else _start
+        book, header = open_book(url, storage, study, plain(dict(provenance)))
+        return Ledger(study, book, header, leave=resources.close)
+    except BaseException:
+        resources.close()
+        raise
 
 
 def read(url: str, name: str | None = None) -> Record:
@@ -62,16 +56,45 @@ def read(url: str, name: str | None = None) -> Record:
         StorageError: absent, unreadable, damaged, of another schema version, or without the study.
     """
     with reading(url) as storage:
-        known = {book.name: book for book in books(url, storage)}
+        known = _named(url, storage)
         if name is None and len(known) > 1:
             rule = f"the record holds several studies: {', '.join(sorted(known))}"
-            raise StorageError(Problem(url, rule, "Say which one with --name."))
+            raise StorageError(Problem(place_of(url), rule, "Say which one with --name."))
         book = known.get(name) if name is not None else next(iter(known.values()), None)
         header = book.header() if book else None
         if book is None or header is None:
             wanted = f"the study {name!r}" if name is not None else "a study"
-            raise StorageError(Problem(url, f"the record does not hold {wanted}", _have(known)))
+            raise StorageError(
+                Problem(place_of(url), f"the record does not hold {wanted}", _others(known))
+            )
         return record_of(book.name, header, [history.trial for history in book.histories()])
+
+
+def _start(
+    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any]
+) -> tuple[Book, Header]:
+    book = _named(url, storage).get(study.name)
+    if book and book.header():
+        rule = f"study {study.name!r} is already on record"
+        way_out = "Add --resume to go on with it, or use another --name."
+        raise ConflictError(Problem(place_of(url), rule, way_out))
+    book = book or shelve(url, storage, study.name, study.objective.direction)
+    header = _header(study, provenance)
+    book.begin(header)
+    return book, header
+
+
+def _resume(
+    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any]
+) -> tuple[Book, Header]:
+    known = _named(url, storage)
+    book = known.get(study.name)
+    header = book.header() if book else None
+    if book is None or header is None:
+        rule = f"study {study.name!r} is not on record, so it cannot be resumed"
+        way_out = f"Start it without --resume. {_others(known)}".strip()
+        raise StorageError(Problem(place_of(url), rule, way_out))
+    return book, _resumed(book, header, provenance)
 
 
 def _header(study: Study, provenance: Mapping[str, Any]) -> Header:
@@ -105,16 +128,9 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in provenance.items() if key not in passing}
 
 
-def _already_there(url: str, name: str) -> ConflictError:
-    rule = f"study {name!r} is already on record"
-    return ConflictError(Problem(url, rule, "Go on with --resume, or use another --name."))
+def _named(url: str, storage: BaseStorage) -> dict[str, Book]:
+    return {book.name: book for book in books(url, storage)}
 
 
-def _nothing_to_resume(url: str, name: str, known: list[str]) -> StorageError:
-    rule = f"study {name!r} is not on record, so it cannot be resumed"
-    return StorageError(Problem(url, rule, f"Start it without --resume. {_have(known)}".strip()))
-
-
-def _have(known: object) -> str:
-    names = sorted(known) if isinstance(known, (list, dict)) else []
-    return f"Studies on record: {', '.join(names)}." if names else ""
+def _others(known: Mapping[str, Book]) -> str:
+    return f"Studies on record: {', '.join(sorted(known))}." if known else ""

@@ -69,11 +69,17 @@ def failing(url: str, verb: str) -> Iterator[None]:
     """Turns what a storage raises, when it cannot be `verb`, into a StorageError."""
     try:
         yield
-    except (OSError, ImportError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+    except (
+        OSError,
+        ImportError,
+        RuntimeError,
+        SQLAlchemyError,
+        optuna.exceptions.OptunaError,
+    ) as error:
         known = isinstance(error, OSError) and error.strerror
         reason = error.strerror if known else " ".join(str(error).split())
         raise StorageError(
-            Problem(_place(url), f"the record cannot be {verb}: {reason}", _way_out(error))
+            Problem(place_of(url), f"the record cannot be {verb}: {reason}", _way_out(error))
         ) from error
 
 
@@ -95,6 +101,13 @@ def file_of(url: str) -> Path | None:
     return None
 
 
+def place_of(url: str) -> str:
+    """A URL as messages show it: a file by its path, a database without user and password."""
+    path = file_of(url)
+    scheme, _, rest = url.partition("://")
+    return str(path) if path else f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 def _connect(url: str, *, create: bool) -> BaseStorage:
     path = file_of(url)
     if url.startswith(JOURNAL) and path:
@@ -113,12 +126,6 @@ def _must_exist(url: str) -> None:
     if path and not path.exists():
         way_out = "Start the study without --resume, or name the storage that it was started with."
         raise StorageError(Problem(str(path), "no record here", way_out))
-
-
-def _place(url: str) -> str:
-    """The URL without a password in it."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _way_out(error: Exception) -> str:

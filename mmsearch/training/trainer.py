@@ -1,5 +1,6 @@
 """One configuration, trained epoch by epoch: observed, saved, resumed, ended by its patience."""
 
+import gc
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,6 +49,7 @@ class Trainer:
         problems = tuple(settings.objective_problems(study, data.task))
         if problems:
             raise TrainingError(problems)
+        _set_aside()
         torch.manual_seed(seed.stream("weights"))
         method = methods.build(study.method, config, data.task)
         self._study = study
@@ -120,6 +122,11 @@ class Trainer:
     def close(self) -> None:
         """Frees what the engines hold; the trainer is of no use afterwards."""
         self._engines.destroy()
+        on_gpu = self._engines.worker.device.type == "cuda"
+        del self._engines, self._epochs
+        gc.collect()
+        if on_gpu:
+            torch.cuda.empty_cache()
 
     def _train_and_evaluate(self, epoch: int) -> dict[str, float]:
         curves = self._epochs.run(epoch)
@@ -149,6 +156,16 @@ class Trainer:
             stage=self._engines.stage,
             dtype=str(self._engines.dtype),
         )
+
+
+def _set_aside() -> None:
+    """Takes what is there before a trial out of the collection after it.
+
+    Engines are full of cycles, so each trial ends with a collection; going through everything
+    that DeepSpeed imports would take longer than building an engine.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def place(data: SearchData, worker: Worker) -> SearchData:

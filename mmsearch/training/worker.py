@@ -59,9 +59,6 @@ def join(worker: Worker, *, init_method: str) -> None:
         rank=worker.rank,
         world_size=worker.world_size,
     )
-    # What was imported stays: a collection between two trials need not go through it again.
-    gc.collect()
-    gc.freeze()
 
 
 def joined() -> bool:

@@ -31,7 +31,15 @@ class Place:
 
     @classmethod
     def of(cls, request: Request, name: str) -> "Place":
-        """`OUT/NAME`, made absolute; the record in it unless the user names another storage."""
+        """`OUT/NAME`, made absolute; the record in it unless the user names another storage.
+
+        Raises:
+            StudyError: the name would lie elsewhere than in `OUT`.
+        """
+        if name in {"", ".", ".."} or Path(name).name != name:
+            raise StudyError(
+                Problem("--name", f"a study's name names a folder, got {name!r}", "Leave out any /.")
+            )
         folder = (request.out / name).resolve()
         return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
 
@@ -49,7 +57,7 @@ def run(request: Request) -> bool:
     training.check(study, config)
     data = datasets.load(study.dataset, folder=study.data)
     console = Console()
-    console.print(*opening(study, data), sep="\n", markup=False, highlight=False)
+    console.print(*opening(study, data), sep="\n", markup=False, highlight=False, soft_wrap=True)
     if request.dry_run:
         console.print(plan(study))
         return True
