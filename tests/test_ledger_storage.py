@@ -17,7 +17,8 @@ from optuna.storages.journal import JournalFileBackend
 from toy_ledger import PROVENANCE, STUDY, begin, epochs, journal, resume, start, train
 
 from mmsearch.errors import ConflictError, StorageError
-from mmsearch.sampling import Ledger, journal as journal_module, open_ledger, read
+from mmsearch.sampling import Ledger, open_ledger, read
+from mmsearch.sampling import journal as journal_module
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Segment, Stopped, Trial, Verdict
 
@@ -130,7 +131,7 @@ def test_a_folder_in_place_of_the_record_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_a_record_without_permission_is_refused(tmp_path: Path, file: Path) -> None:
     file.chmod(0)
-    with pytest.raises(StorageError, match="Permission denied. Ask its owner"):
+    with pytest.raises(StorageError, match=r"Permission denied\. Ask its owner"):
         read(journal(tmp_path))
 
 
@@ -142,7 +143,7 @@ def test_what_is_no_url_is_refused_with_an_example(url: str) -> None:
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("Dear diary" * 100)
-    with pytest.raises(StorageError, match="cannot be read: .*not a database"):
+    with pytest.raises(StorageError, match=r"cannot be read: .*not a database"):
         read(f"sqlite:///{tmp_path / 'study.db'}")
 
 
@@ -153,9 +154,9 @@ def test_a_message_never_shows_a_password() -> None:
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
-    with start(tmp_path):
-        with pytest.raises(StorageError, match=rf"another driver.*process {os.getpid()}\)"):
-            resume(tmp_path)
+    words = rf"another driver.*process {os.getpid()}\)"
+    with start(tmp_path), pytest.raises(StorageError, match=words):
+        resume(tmp_path)
     resume(tmp_path).leave()
 
 
@@ -173,14 +174,10 @@ def test_other_data_than_on_record_is_a_conflict(tmp_path: Path, file: Path) -> 
 # What survives
 
 
-@pytest.mark.parametrize(
-    "tail", [b'{"op_code":8,"tri', b"nonsense\n", b"\0\0\0\0", b"{}\n{"], ids=repr
-)
+@pytest.mark.parametrize("tail", [b'{"op_code":8,"tri', b"nonsense\n", b"\0\0\0\0"], ids=repr)
 def test_a_torn_last_line_is_passed_over_by_readers_and_cut_by_the_next_driver(
     tmp_path: Path, file: Path, tail: bytes
 ) -> None:
-    if tail == b"{}\n{":
-        tail = b"{"
     record, content = read(journal(tmp_path)), file.read_bytes()
     file.write_bytes(content + tail)
     assert read(journal(tmp_path)) == record
@@ -318,11 +315,14 @@ def test_a_driver_that_is_killed_is_read_while_it_writes_and_resumed_after(tmp_p
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as driver:
-        assert driver.stdout.readline() == b"open\n"
-        sizes = []
-        while not sizes or sizes[-1] < 20:
-            sizes.append(len(read(journal(tmp_path)).trials))
-        driver.send_signal(signal.SIGKILL)
+        try:
+            assert driver.stdout.readline() == b"open\n"
+            sizes = [0]
+            while sizes[-1] < 20 and driver.poll() is None:
+                sizes.append(len(read(journal(tmp_path)).trials))
+        finally:
+            driver.kill()
+    assert driver.returncode == -signal.SIGKILL
     assert sizes == sorted(sizes)
     with resume(tmp_path) as ledger:
         assert len(ledger.record().trials) >= sizes[-1]
@@ -346,6 +346,8 @@ def test_another_driver_in_another_process_is_refused(tmp_path: Path) -> None:
 
 def test_a_database_file_has_one_driver_too(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    with open_ledger(url, STUDY, provenance=PROVENANCE, resume=False):
-        with pytest.raises(StorageError, match="another driver"):
-            open_ledger(url, STUDY, provenance=PROVENANCE, resume=True)
+    with (
+        open_ledger(url, STUDY, provenance=PROVENANCE, resume=False),
+        pytest.raises(StorageError, match="another driver"),
+    ):
+        open_ledger(url, STUDY, provenance=PROVENANCE, resume=True)

@@ -97,7 +97,8 @@ def test_killed_half_way_and_resumed_no_trial_is_lost_or_run_twice(tmp_path):
         driver.send_signal(signal.SIGKILL)
         driver.wait()
     before = {t.number: t for t in record(tmp_path).trials if not isinstance(t.state, Running)}
-    _, alive = psutil.wait_procs(children, timeout=30)
+    # Workers end within seconds; Ray's own agents look for their head for a minute.
+    _, alive = psutil.wait_procs(children, timeout=100)
     assert not alive, "processes of the killed study live on"
     done = tune(tmp_path, *options, "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -177,7 +178,7 @@ def test_a_finished_study_resumed_without_its_overrides_has_nothing_to_do(record
         (("--set", 'objective.metric="test/mae"'), "test"),
         (("--set", "deepspeed.train_batch_size=8"), "train_batch_size"),
         (("--deadline", "yesterday"), "--deadline"),
-        (("--resume",), "no study"),
+        (("--resume",), "no record here"),
         (("--data", "nowhere", "--set", 'dataset="mosi"'), "mosi"),
     ],
     ids=["type", "typo", "bound", "test split", "deepspeed", "deadline", "resume", "data"],

@@ -7,21 +7,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mmsearch.training import Worker, join, leave
 
+CPU = torch.device("cpu")
 TIMEOUT_S = 120.0
 
 
 class Gang:
     """Workers joined by gloo that run the same function at the same time."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, *, device: torch.device = CPU) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []
         for rank in range(size):
             ours, theirs = context.Pipe()
-            worker = Worker(rank=rank, world_size=size)
+            worker = Worker(rank=rank, world_size=size, device=device)
             process = context.Process(
                 target=_serve, args=(worker, f"file://{folder}/meeting", theirs), daemon=True
             )
@@ -58,6 +61,6 @@ def _serve(worker: Worker, init_method: str, pipe: Connection) -> None:
         function, args = order
         try:
             pipe.send((False, function(worker, *args)))
-        except Exception:
+        except Exception:  # noqa: BLE001  told to the test, which raises it
             pipe.send((True, f"worker {worker.rank}:\n{traceback.format_exc()}"))
     leave()

@@ -1,11 +1,13 @@
-"""A toy method, toy data and a plain PyTorch loop: what the training room is tested with.
+"""A toy method and toy data: what the training room is tested with.
 
 The method has everything that training must be right about: a per-example and a coupled loss
 term, a memory of every training example, two parameter groups, a weight that is never trained, a
 weight held by the method itself, dropout, and phases if asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,16 +15,22 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmsearch import methods, metrics
+from mmsearch import methods
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import SearchData, TargetTransform, Task
 from mmsearch.methods.base import Method, MethodConfig, ParameterGroup, Phase, Progress
 from mmsearch.seeds import Seed
-from mmsearch.study import Budget, Objective, Resources, Study
 from mmsearch.space import Space
+from mmsearch.study import Budget, Objective, Resources, Study
+from mmsearch.training import Trainer, Worker, join, leave
 from mmsearch.trial import Observation
 
 FEATURES, STEPS, TRAIN, VALID = 5, 4, 43, 21
+ENGINE_WARNINGS = (
+    "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning",
+    "ignore:.torch.distributed.reduce_scatter_tensor. is deprecated:FutureWarning",
+    "ignore:.torch.distributed.all_gather_into_tensor. is deprecated:FutureWarning",
+)
 SEED = Seed(study=7, trial=3)
 
 
@@ -60,7 +68,7 @@ class Toy(Method):
 
     def _features(self, batch: Batch) -> Tensor:
         value, length = batch.inputs["text"], batch.lengths["text"]
-        mask = torch.arange(value.shape[1])[None, :] < length[:, None]
+        mask = torch.arange(value.shape[1], device=value.device) < length[:, None]
         mean = (value * mask[..., None]).sum(1) / length[:, None].to(value.dtype)
         return self.body(mean + self.frozen(mean))
 
@@ -75,7 +83,8 @@ class Toy(Method):
         self._last = prediction.detach()
         if progress.phase == "adversary":
             return {"adversary": (prediction - 1.0).square().mean()}
-        error = (prediction - batch.target).abs() + 0.1 * (prediction - self.memory[batch.rows]).abs()
+        remembered = (prediction - self.memory[batch.rows]).abs()
+        error = (prediction - batch.target).abs() + 0.1 * remembered
         if progress.epoch == self.config.diverges_in:
             error = error * float("nan")
         unit = functional.normalize(progress.gather(features.float()), dim=1)
@@ -143,6 +152,11 @@ def study(*, max_epochs: int = 3, metric: str = "valid/mae", **changes: Any) -> 
     )
 
 
+def stage(number: int, **tables: Any) -> dict[str, Any]:
+    """A `[deepspeed]` table."""
+    return {"zero_optimization": {"stage": number}, **tables}
+
+
 def curve(observations: list[Observation]) -> list[dict[str, float]]:
     """What was observed, without what a clock says."""
     return [
@@ -151,80 +165,25 @@ def curve(observations: list[Observation]) -> list[dict[str, float]]:
     ]
 
 
-def plain_loop(config: Mapping[str, Any], epochs: int) -> tuple[list[dict[str, float]], Toy]:
-    """Trains the toy with PyTorch alone; returns losses and validation error by epoch."""
-    found, torch_seed = data(), torch.manual_seed
-    torch_seed(SEED.stream("weights"))
-    method = Toy(Toy.Config(**config), found.task)
-    groups = {group.name: group for group in method.parameter_groups()}
-    method.frozen.requires_grad_(False)
-    optimizers = {
-        phase.name: torch.optim.Adam(
-            [
-                {"params": g.parameters, "lr": g.learning_rate, "weight_decay": g.weight_decay}
-                for g in (groups[name] for name in phase.groups)
-            ]
-        )
-        for phase in method.phases()
-    }
-    curves = []
-    for epoch in range(1, epochs + 1):
-        torch_seed(SEED.stream(f"noise/{epoch}/0"))
-        generator = torch.Generator().manual_seed(SEED.stream(f"order/{epoch}"))
-        order = torch.randperm(TRAIN, generator=generator)
-        batches = [order[i : i + method.config.batch_size] for i in range(0, TRAIN, method.config.batch_size)]
-        curves.append(_plain_epoch(method, optimizers, batches, epoch))
-    return curves, method
+@contextmanager
+def alone(folder: Path) -> Iterator[Worker]:
+    """A gang of one, in this process."""
+    worker = Worker()
+    join(worker, init_method=f"file://{folder}/meeting")
+    try:
+        yield worker
+    finally:
+        leave()
 
 
-def _plain_epoch(
-    method: Toy, optimizers: dict[str, torch.optim.Adam], batches: list[Tensor], epoch: int
-) -> dict[str, float]:
-    found, config = data(), method.config
-    method.train()
-    sums: dict[str, float] = {}
-    rows: dict[str, int] = {}
-    norms = []
-    for phase in method.phases():
-        optimizer = optimizers[phase.name]
-        own = [p for group in optimizer.param_groups for p in group["params"]]
-        seen = batches[: int(-(-phase.share * len(batches) // 1))]
-        pending = 0
-        for index, batch_rows in enumerate(seen):
-            batch = found.train.take(batch_rows)
-            progress = Progress(epoch, 99, phase.name)
-            losses = method.losses(batch, progress)
-            gradients = torch.autograd.grad(sum(losses.values()), own, allow_unused=True)
-            for p, g in zip(own, gradients, strict=True):
-                g = torch.zeros_like(p) if g is None else g
-                p.grad = g if p.grad is None else p.grad + g
-            pending += 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(batch)
-                rows[name] = rows.get(name, 0) + len(batch)
-            with torch.no_grad():
-                method.after_backward(batch, progress)
-            last = index == len(seen) - 1
-            if pending == config.accumulation or (last and config.accumulation_tail == "step"):
-                norm = torch.stack([p.grad.norm() for p in own]).norm()
-                norms.append(float(norm))
-                if config.gradient_clipping:
-                    nn.utils.clip_grad_norm_(own, config.gradient_clipping)
-                optimizer.step()
-                optimizer.zero_grad()
-                pending = 0
-        optimizer.zero_grad()
-    method.eval()
-    with torch.no_grad():
-        predictions = method(found.valid)
-    error = metrics.measure("mosi", 2.0 * predictions, 2.0 * found.valid.target)["mae"]
-    means = {f"train/{name}": sums[name] / rows[name] for name in sums}
-    return {
-        **means,
-        "train/loss": sum(means.values()),
-        "train/gradient_norm": sum(norms) / len(norms),
-        "valid/mae": error,
-    }
+@contextmanager
+def trainer(worker: Worker, config: Mapping[str, Any], **changes: Any) -> Iterator[Trainer]:
+    """A trainer of the toy; `changes` are those of `study`."""
+    built = Trainer(study(**changes), data(), config, seed=SEED, worker=worker)
+    try:
+        yield built
+    finally:
+        built.close()
 
 
 _find = methods.find

@@ -64,23 +64,24 @@ def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
         yield storage
 
 
+FAILURES = (
+    OSError,
+    ImportError,
+    RuntimeError,
+    SQLAlchemyError,
+    optuna.exceptions.OptunaError,
+)
+"""What Optuna's storages raise when the world is not as they need it."""
+
+
 @contextmanager
 def failing(url: str, verb: str) -> Iterator[None]:
     """Turns what a storage raises, when it cannot be `verb`, into a StorageError."""
     try:
         yield
-    except (
-        OSError,
-        ImportError,
-        RuntimeError,
-        SQLAlchemyError,
-        optuna.exceptions.OptunaError,
-    ) as error:
-        known = isinstance(error, OSError) and error.strerror
-        reason = error.strerror if known else " ".join(str(error).split())
-        raise StorageError(
-            Problem(place_of(url), f"the record cannot be {verb}: {reason}", _way_out(error))
-        ) from error
+    except FAILURES as error:
+        rule = f"the record cannot be {verb}: {_reason(error)}"
+        raise StorageError(Problem(place_of(url), rule, _way_out(error))) from error
 
 
 def file_of(url: str) -> Path | None:
@@ -126,6 +127,13 @@ def _must_exist(url: str) -> None:
     if path and not path.exists():
         way_out = "Start the study without --resume, or name the storage that it was started with."
         raise StorageError(Problem(str(path), "no record here", way_out))
+
+
+def _reason(error: Exception) -> str:
+    """The root of an error in one line; Optuna wraps what a database says in a guess of its own."""
+    cause = error.__cause__ or error
+    words = getattr(cause, "strerror", None) or str(cause).partition("\n")[0]
+    return words.rstrip(".")
 
 
 def _way_out(error: Exception) -> str:

@@ -6,7 +6,6 @@ name when it is complete, or not at all.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -134,11 +133,11 @@ def _whole(engines: Engines, parameters: list[torch.nn.Parameter]) -> AbstractCo
 
 def _require(folder: Path, expected: Fingerprint) -> None:
     path = folder / FINGERPRINT
-    if not path.is_file():
-        raise TrainingError(
-            Problem(str(folder), "not a checkpoint that mmsearch wrote", f"It has no {FINGERPRINT}.")
-        )
-    found = json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        rule = f"not a checkpoint that mmsearch wrote, it has no readable {FINGERPRINT}"
+        raise TrainingError(Problem(str(folder), rule)) from error
     for name, value in json.loads(json.dumps(asdict(expected))).items():
         if found.get(name) != value:
             raise TrainingError(
@@ -155,6 +154,6 @@ def _move(partial: Path, folder: Path) -> None:
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        os.replace(folder, old)
-    os.replace(partial, folder)
+        folder.replace(old)
+    partial.replace(folder)
     shutil.rmtree(old, ignore_errors=True)

@@ -7,7 +7,7 @@ import torch
 from mmsearch.trial import Failed, Observation
 
 
-class Diverged(Exception):
+class Diverged(Exception):  # noqa: N818  an ending, not an error
     """A loss or a validation metric is NaN or infinite; the trial's fault, not a mistake of use."""
 
     def __init__(self, epoch: int, name: str, observations: Sequence[Observation] = ()) -> None:

@@ -44,10 +44,10 @@ class Learner(nn.Module):
             return self.method(batch)
         losses = self.method.losses(batch, progress)
         self.terms = tuple(losses)
-        terms = torch.stack([value.float() for value in losses.values()])
-        if weight != 1.0:
-            coupled = self.method.coupled_terms
-            terms = terms * terms.new_tensor([1.0 if n in coupled else weight for n in losses])
+        whole = self.method.coupled_terms if weight != 1.0 else losses.keys()
+        terms = torch.stack(
+            [v.float() if name in whole else v.float() * weight for name, v in losses.items()]
+        )
         return terms.sum(), terms.detach()
 
 
@@ -106,9 +106,13 @@ def build(study: Study, method: Method, config: MethodConfig, worker: Worker) ->
     """One engine for each phase of the method, over one `Learner`.
 
     Raises:
-        TrainingError: a method with several phases at a ZeRO stage or precision without them.
+        TrainingError: a precision that the device has not, or several phases where it or the
+            ZeRO stage allows one.
     """
-    problems = tuple(settings.phase_problems(study, method))
+    problems = [
+        *settings.phase_problems(study, method),
+        *settings.device_problems(study, worker.device),
+    ]
     if problems:
         raise TrainingError(problems)
     learner = Learner(method).to(worker.device)

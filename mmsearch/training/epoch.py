@@ -95,14 +95,14 @@ class Epochs:
         curves["train/samples_per_second"] = rows / (perf_counter() - started)
         return curves
 
-    def _batches(self, epoch: int) -> tuple[Int[Tensor, " batch"], ...]:
+    def _batches(self, epoch: int) -> tuple[Int[Tensor, " _batch"], ...]:
         """Rows of each global batch of an epoch, the same for any number of workers."""
         generator = torch.Generator().manual_seed(self.seed.stream(f"order/{epoch}"))
         order = torch.randperm(len(self.train), generator=generator)
         return order.split(self.config.batch_size)
 
     def _run_pass(
-        self, one: Pass, batches: tuple[Int[Tensor, " batch"], ...], epoch: int, meter: Meter
+        self, one: Pass, batches: tuple[Int[Tensor, " _batch"], ...], epoch: int, meter: Meter
     ) -> None:
         group = self.config.accumulation
         whole = len(batches) - len(batches) % group

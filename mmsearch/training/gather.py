@@ -46,15 +46,17 @@ class Share:
 
     @cached_property
     def weight(self) -> float:
-        """What a mean over this worker's part is multiplied by, so that the mean over workers of
-        the products is the mean over the batch."""
+        """What a mean over this worker's part is multiplied by.
+
+        The mean of the products over workers is then the mean over the batch.
+        """
         return self.size * self.worker.world_size / self.total
 
     def of(self, rows: Int[Tensor, " total"]) -> Int[Tensor, " part"]:
         """This worker's rows; the batch's first row where the part is empty."""
         return rows[self.start : self.start + self.size] if self.size else rows[:1]
 
-    def gather(self, value: Shaped[Tensor, "part *rest"]) -> Shaped[Tensor, "total *rest"]:
+    def gather(self, value: Shaped[Tensor, "part ..."]) -> Shaped[Tensor, "total ..."]:
         """The same tensor of all workers, along dimension 0, in the order of the batch.
 
         Differentiable: a worker's part gets the sum of what all workers' losses ask of it.

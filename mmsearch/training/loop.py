@@ -29,7 +29,8 @@ def train(
     """Trains one configuration in this process until it is completed, stopped or failed.
 
     Args:
-        study: what to train and for how long; on a GPU where `gpus_per_worker` is above 0.
+        study: what to train and for how long; on a GPU unless there is none, or
+            `gpus_per_worker` is 0.
         config: the method's complete configuration.
         seed: root of all its streams.
         data: train and valid.
@@ -40,14 +41,19 @@ def train(
         MmsearchError: what is asked for cannot be trained; all else is an ending.
     """
     assert study.resources.workers == 1, "a gang of several workers is the cluster's to start"
-    device = torch.device("cuda", 0) if study.resources.gpus_per_worker else torch.device("cpu")
-    worker = Worker(device=device, threads=torch.get_num_threads())
+    worker = Worker(device=_device(study), threads=torch.get_num_threads())
     with _gang_of_one(worker):
         trainer = Trainer(study, data, config, seed=seed, worker=worker)
         try:
             return _run(trainer, report, folder)
         finally:
             trainer.close()
+
+
+def _device(study: Study) -> torch.device:
+    wanted = study.resources.gpus_per_worker
+    on_gpu = torch.cuda.is_available() if wanted is None else wanted > 0
+    return torch.device("cuda", 0) if on_gpu else torch.device("cpu")
 
 
 @contextmanager
@@ -65,9 +71,7 @@ def _gang_of_one(worker: Worker) -> Iterator[None]:
             leave()
 
 
-def _run(
-    trainer: Trainer, report: Callable[[Observation], Verdict], folder: Path | None
-) -> Ending:
+def _run(trainer: Trainer, report: Callable[[Observation], Verdict], folder: Path | None) -> Ending:
     ending: Ending = Completed()
     try:
         while not trainer.finished and isinstance(ending, Completed):

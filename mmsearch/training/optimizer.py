@@ -2,7 +2,8 @@
 
 Unusual: at ZeRO stage 0 in full precision DeepSpeed keeps no gradient norm, and clips with a
 round of communication that its reduced gradients do not need. `NormedAdam` measures and clips
-there; at every other setting DeepSpeed does.
+there; at every other setting DeepSpeed does. At every stage DeepSpeed steps a weight that got no
+gradient as if it were zero, so that momentum and weight decay move it; plain PyTorch skips it.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class NormedAdam(torch.optim.Adam):
         parameters = [p for group in self.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         # One call for all gradients, on CPUs too, where torch.nn.utils goes one by one.
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001
         if self.clipping > 0.0:
             torch._foreach_mul_(gradients, (self.clipping / (norm + 1e-6)).clamp(max=1.0))
         self._global_grad_norm = norm

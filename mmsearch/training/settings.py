@@ -124,12 +124,18 @@ def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
         )
 
 
+def device_problems(study: Study, device: torch.device) -> Iterator[Problem]:
+    """What this kind of device cannot compute with."""
+    if _enabled(study, "fp16") and device.type == "cpu":
+        yield Problem(_place("fp16"), "float16 needs a GPU", "Use bf16 on CPUs.")
+
+
 def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
     """What a method with several phases cannot be trained with."""
     if len(method.phases()) > 1 and not normed_by_us(study):
         yield Problem(
             _place("zero_optimization" if stage(study) else "bf16/fp16"),
-            f"{study.method} trains in several phases, which needs ZeRO stage 0 and float32 weights",
+            f"{study.method} trains in several phases, for ZeRO stage 0 and float32 weights only",
             "Leave it out, or use torch_autocast for speed.",
         )
 
@@ -163,11 +169,17 @@ def _value_problems(study: Study) -> Iterator[Problem]:
         if not isinstance(table, Mapping):
             yield Problem(_place(key), f"expected a table, got {table!r}")
             continue
-        known = [name for field, info in models[key].model_fields.items()
-                 for name in (field, info.alias) if name]
+        known = [
+            name
+            for field, info in models[key].model_fields.items()
+            for name in (field, info.alias)
+            if name
+        ]
         unknown = [name for name in table if name not in known]
         for name in unknown:
-            yield Problem(_place(f"{key}.{name}"), "DeepSpeed has no such key", closest(name, known))
+            yield Problem(
+                _place(f"{key}.{name}"), "DeepSpeed has no such key", closest(name, known)
+            )
         yield from _misfits(key, models[key], {k: v for k, v in table.items() if k in known})
 
 
@@ -196,10 +208,8 @@ def _combination_problems(study: Study) -> Iterator[Problem]:
     precisions = [p for p in ("bf16", "fp16", "torch_autocast") if _enabled(study, p)]
     if len(precisions) > 1:
         yield Problem(_place(precisions[1]), f"cannot be enabled together with {precisions[0]}")
-    if _enabled(study, "fp16") and study.resources.gpus_per_worker == 0:
-        yield Problem(
-            _place("fp16"), "float16 needs a GPU, and gpus_per_worker is 0", "Use bf16 on CPUs."
-        )
+    if study.resources.gpus_per_worker == 0:
+        yield from device_problems(study, torch.device("cpu"))
     if not isinstance(zero, Mapping):
         return
     if zero.get("overlap_comm") and zero.get("stage", 0) < 2:
@@ -211,6 +221,7 @@ def _combination_problems(study: Study) -> Iterator[Problem]:
     for name, least in (("offload_optimizer", 1), ("offload_param", 3)):
         if zero.get(name) and zero.get("stage", 0) < least:
             yield Problem(
-                _place(f"zero_optimization.{name}"), f"needs ZeRO stage {least} or higher",
+                _place(f"zero_optimization.{name}"),
+                f"needs ZeRO stage {least} or higher",
                 f"Set stage = {least}, or leave it out.",
             )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -21,7 +23,7 @@ class Worker:
     """0-based, over the whole gang."""
     world_size: int = 1
     """Workers of the gang."""
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     """Where this worker computes; a GPU carries its index among those the process sees."""
     threads: int = 1
     """Threads of one operation on the CPU: part of what makes a curve repeatable."""
