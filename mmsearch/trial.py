@@ -104,7 +104,7 @@ class Trial:
     """Objective at the last observed fidelity: of the best epoch so far, or of the last epoch."""
     value_epoch: int | None = None
     """Epoch at which `value` was observed."""
-    rungs: Mapping[int, float] = field(default_factory=dict)
+    rungs: Mapping[int, float] = field(default_factory=dict[int, float])
     """Objective at each rung reached, by the rung's epoch."""
     observations: tuple[Observation, ...] = ()
     """`valid/...` metrics of every epoch; training curves are kept by the curves room alone."""

@@ -23,8 +23,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stage 2": (toy.stage(2), {}),
     "stage 3": (toy.stage(3), {}),
     "phases": ({}, {"phases": "two"}),
-    "bf16": (BF16, {}),
-    "bf16 at stage 2": (toy.stage(2, **BF16), {}),
+    "bf16 at stage 1": (toy.stage(1, **BF16), {}),
+    "bf16 at stage 3": (toy.stage(3, **BF16), {}),
 }
 
 

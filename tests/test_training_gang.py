@@ -1,6 +1,7 @@
 """The training room on two real workers: the same global batch gives the same training."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 import toy_training as toy
 from torch import Tensor
 from toy_gang import Gang
+from toys import toy_data
 
-from mmsearch.training import Diverged, Worker
+from mmsearch.training import Diverged, Trainer, Worker
 from mmsearch.training.gather import Share
 
 pytestmark = [pytest.mark.filterwarnings(line) for line in toy.ENGINE_WARNINGS]
@@ -52,6 +54,23 @@ def interrupted(worker: Worker, table: dict[str, Any], folder: str) -> list[dict
 
 def uninterrupted(worker: Worker, table: dict[str, Any]) -> list[dict[str, float]]:
     return trained(worker, table, {"dropout": 0.3})[0]
+
+
+def trained_selfmi(worker: Worker, pair_mi: str) -> list[dict[str, float]]:
+    config = {
+        "batch_size": 7,
+        "accumulation": 3,
+        "dropout_text": 0.0,
+        "dropout_audio": 0.0,
+        "pair_mi": pair_mi,
+    }
+    study = replace(toy.study(max_epochs=EPOCHS), method="selfmi")
+    data = toy_data(num_train=50, num_valid=21)
+    trainer = Trainer(study, data, config, seed=toy.SEED, worker=worker)
+    try:
+        return toy.curve(trainer.advance(EPOCHS))
+    finally:
+        trainer.close()
 
 
 def diverged(worker: Worker) -> str:
@@ -129,6 +148,16 @@ def test_two_workers_train_phases_as_one_does(gang: Gang, alone: Worker) -> None
     (found, _), _ = gang.call(trained, {}, config)
     for one, other in zip(expected, found, strict=True):
         assert one == pytest.approx(other, abs=1e-5, rel=1e-5)
+
+
+@pytest.mark.parametrize("pair_mi", ["cpc", "mmilb"])
+def test_two_workers_train_selfmi_as_one_does(gang: Gang, alone: Worker, pair_mi: str) -> None:
+    expected = trained_selfmi(alone, pair_mi)
+    found, _ = gang.call(trained_selfmi, pair_mi)
+    for one, other in zip(expected, found, strict=True):
+        losses = {name for name in one if name.startswith("train/") and "norm" not in name}
+        for name in losses | {"valid/mae"}:
+            assert one[name] == pytest.approx(other[name], abs=1e-4, rel=1e-4), name
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])

@@ -31,7 +31,7 @@ def problems(table: dict[str, Any], config: toy.Toy.Config = CONFIG, **changes: 
         {"zero_optimization": {"stage": 2, "overlap_comm": True}},
         {"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 10}},
         {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}},
-        {"bf16": {"enabled": True}},
+        {"bf16": {"enabled": True}, "zero_optimization": {"stage": 1}},
         {"torch_autocast": {"enabled": True, "dtype": "bfloat16"}},
         {"fp16": {"enabled": False}},
     ],
@@ -60,7 +60,11 @@ def test_what_mmsearch_sets_is_refused_with_the_place_to_set_it(key: str) -> Non
         ({"zero_optimization": 2}, "zero_optimization: expected a table, got 2"),
         ({"bf16": {"enabled": "perhaps"}}, "bf16.enabled: Input should be a valid boolean"),
         (
-            {"bf16": {"enabled": True}, "torch_autocast": {"enabled": True}},
+            {"bf16": {"enabled": True}},
+            "bf16: half precision needs ZeRO stage 1 or higher. Set zero_optimization",
+        ),
+        (
+            toy.stage(1, bf16={"enabled": True}, torch_autocast={"enabled": True}),
             "torch_autocast: cannot be enabled together with bf16",
         ),
         (
@@ -83,10 +87,9 @@ def test_a_mistake_is_explained(table: dict[str, Any], says: str) -> None:
     assert says in problem
 
 
-@pytest.mark.parametrize("table", [toy.stage(1), {"bf16": {"enabled": True}}], ids=str)
-def test_several_phases_need_stage_0_in_full_precision(table: dict[str, Any]) -> None:
-    (problem,) = problems(table, toy.Toy.Config(phases="two"))
-    assert "toy trains in several phases, for ZeRO stage 0 and float32 weights only" in problem
+def test_several_phases_need_stage_0() -> None:
+    (problem,) = problems(toy.stage(1), toy.Toy.Config(phases="two"))
+    assert "toy trains in several phases, which needs ZeRO stage 0. Leave it out" in problem
     assert problems({}, toy.Toy.Config(phases="two")) == []
 
 
@@ -96,7 +99,7 @@ def test_all_mistakes_are_reported_together() -> None:
 
 
 def test_float16_is_for_gpus() -> None:
-    table = {"fp16": {"enabled": True}}
+    table = toy.stage(1, fp16={"enabled": True})
     (problem,) = problems(table, resources=Resources(gpus_per_worker=0))
     assert problem == "[deepspeed] fp16: float16 needs a GPU. Use bf16 on CPUs."
     assert problems(table, resources=Resources(gpus_per_worker=1)) == []

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -243,7 +243,7 @@ def _post(mailbox: Any, gang: str, order: Order) -> None:
 
 
 @contextmanager
-def _environment(gangs: int) -> Any:
+def _environment(gangs: int) -> Generator[None]:
     """Tune's own settings, which it takes from the environment."""
     ours = {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -266,7 +266,7 @@ def _environment(gangs: int) -> Any:
 
 
 @contextmanager
-def _interrupts(interruption: Interruption) -> Any:
+def _interrupts(interruption: Interruption) -> Generator[None]:
     """The first Ctrl-C asks for an end in good order, the second ends at once."""
 
     def handle(_signum: int, _frame: FrameType | None) -> None:

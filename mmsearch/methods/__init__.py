@@ -31,7 +31,7 @@ def find(name: str) -> "type[Method]":
     """
     if name not in known():
         raise StudyError(Problem("method", f"no method is called {name!r}", closest(name, known())))
-    from mmsearch.methods.base import Method  # noqa: PLC0415  (torch only when it is needed)
+    from mmsearch.methods.base import Method
 
     module = import_module(f"{__name__}.{name}")
     classes: list[type[Method]] = [
@@ -62,7 +62,7 @@ def build(name: str, config: Mapping[str, Any], task: "Task") -> "Method":
         StudyError: unknown name, a configuration that the method's `Config` refuses, or a task
             that the method cannot take.
     """
-    from pydantic import ValidationError  # noqa: PLC0415  (as above)
+    from pydantic import ValidationError
 
     method = find(name)
     try:

@@ -111,14 +111,14 @@ def build(study: Study, method: Method, config: MethodConfig, worker: Worker) ->
     """
     problems = [
         *settings.phase_problems(study, method),
-        *settings.device_problems(study, worker.device),
+        *settings.precision_problems(study, worker.device),
     ]
     if problems:
         raise TrainingError(problems)
     learner = Learner(method).to(worker.device)
     groups = {group.name: group for group in trained_groups(method)}
     table = settings.settings(study, config, worker)
-    clipping = config.gradient_clipping if settings.normed_by_us(study) else None
+    clipping = config.gradient_clipping if settings.stage(study) == 0 else None
     passes = []
     for phase in method.phases():
         chosen = [groups[name] for name in phase.groups if name in groups]

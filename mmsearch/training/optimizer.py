@@ -1,8 +1,8 @@
 """Adam over a method's parameter groups, with L2 weight decay, and the gradient norm as a curve.
 
-Unusual: at ZeRO stage 0 in full precision DeepSpeed keeps no gradient norm, and clips with a
-round of communication that its reduced gradients do not need. `NormedAdam` measures and clips
-there; at every other setting DeepSpeed does. At every stage DeepSpeed steps a weight that got no
+Unusual: at ZeRO stage 0 DeepSpeed keeps no gradient norm, and clips with a round of communication
+that its reduced gradients do not need. `NormedAdam` measures and clips there; at the other stages
+DeepSpeed does. At every stage DeepSpeed steps a weight that got no
 gradient as if it were zero, so that momentum and weight decay move it; plain PyTorch skips it.
 """
 

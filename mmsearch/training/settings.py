@@ -61,7 +61,8 @@ PASSED = (
 
 def stage(study: Study) -> int:
     """ZeRO stage of the study's engines."""
-    return int(study.deepspeed.get("zero_optimization", {}).get("stage", 0))
+    found = _table(study, "zero_optimization").get("stage", 0)
+    return found if isinstance(found, int) else 0
 
 
 def dtype(study: Study) -> torch.dtype:
@@ -71,14 +72,9 @@ def dtype(study: Study) -> torch.dtype:
     return torch.float16 if _enabled(study, "fp16") else torch.float32
 
 
-def normed_by_us(study: Study) -> bool:
-    """Whether `NormedAdam` measures and clips gradients, because DeepSpeed would not."""
-    return stage(study) == 0 and dtype(study) == torch.float32
-
-
 def settings(study: Study, config: MethodConfig, worker: Worker) -> dict[str, Any]:
     """The complete DeepSpeed configuration of a trial."""
-    zero = study.deepspeed.get("zero_optimization", {})
+    zero = _table(study, "zero_optimization")
     return {
         # Its timer waits for the GPU at every step.
         "timers": {"throughput": {"enabled": False}},
@@ -88,8 +84,8 @@ def settings(study: Study, config: MethodConfig, worker: Worker) -> dict[str, An
         "train_micro_batch_size_per_gpu": -(-config.batch_size // worker.world_size),
         # step() is the boundary and gradients are summed; the managed counter would average.
         "managed_gradient_accumulation": False,
-        # Without the key DeepSpeed clips to 1.
-        "gradient_clipping": 0.0 if normed_by_us(study) else config.gradient_clipping,
+        # Without the key DeepSpeed clips to 1; at stage 0 `NormedAdam` clips.
+        "gradient_clipping": config.gradient_clipping if stage(study) > 0 else 0.0,
         "zero_force_ds_cpu_optimizer": False,
     }
 
@@ -124,19 +120,27 @@ def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
         )
 
 
-def device_problems(study: Study, device: torch.device) -> Iterator[Problem]:
-    """What this kind of device cannot compute with."""
+def precision_problems(study: Study, device: torch.device) -> Iterator[Problem]:
+    """What this kind of device, or DeepSpeed at this stage, cannot compute with."""
     if _enabled(study, "fp16") and device.type == "cpu":
         yield Problem(_place("fp16"), "float16 needs a GPU", "Use bf16 on CPUs.")
+    if stage(study) == 0 and dtype(study) != torch.float32:
+        # DeepSpeed 0.19 takes a step of Adam on building this engine, and weight decay then moves
+        # every weight by its learning rate; it also sums gradients in half precision.
+        yield Problem(
+            _place("bf16" if _enabled(study, "bf16") else "fp16"),
+            "half precision needs ZeRO stage 1 or higher",
+            "Set zero_optimization = { stage = 1 }, or use torch_autocast.",
+        )
 
 
 def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
     """What a method with several phases cannot be trained with."""
-    if len(method.phases()) > 1 and not normed_by_us(study):
+    if len(method.phases()) > 1 and stage(study) > 0:
         yield Problem(
-            _place("zero_optimization" if stage(study) else "bf16/fp16"),
-            f"{study.method} trains in several phases, for ZeRO stage 0 and float32 weights only",
-            "Leave it out, or use torch_autocast for speed.",
+            _place("zero_optimization.stage"),
+            f"{study.method} trains in several phases, which needs ZeRO stage 0",
+            "Leave it out, and use torch_autocast for speed.",
         )
 
 
@@ -145,8 +149,13 @@ def _place(key: str) -> str:
 
 
 def _enabled(study: Study, precision: str) -> bool:
-    table = study.deepspeed.get(precision, {})
-    return isinstance(table, Mapping) and bool(table.get("enabled", False))
+    return _table(study, precision).get("enabled", False) is True
+
+
+def _table(study: Study, key: str) -> Mapping[str, Any]:
+    """A table of the study's, empty where it is absent or not a table."""
+    found = study.deepspeed.get(key, {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def _key_problems(study: Study) -> Iterator[Problem]:
@@ -204,22 +213,21 @@ def _misfits(key: str, model: type[BaseModel], table: Mapping[str, Any]) -> Iter
 
 
 def _combination_problems(study: Study) -> Iterator[Problem]:
-    zero = study.deepspeed.get("zero_optimization", {})
+    zero = _table(study, "zero_optimization")
     precisions = [p for p in ("bf16", "fp16", "torch_autocast") if _enabled(study, p)]
     if len(precisions) > 1:
         yield Problem(_place(precisions[1]), f"cannot be enabled together with {precisions[0]}")
-    if study.resources.gpus_per_worker == 0:
-        yield from device_problems(study, torch.device("cpu"))
-    if not isinstance(zero, Mapping):
-        return
-    if zero.get("overlap_comm") and zero.get("stage", 0) < 2:
+    yield from precision_problems(
+        study, torch.device("cpu" if study.resources.gpus_per_worker == 0 else "cuda")
+    )
+    if zero.get("overlap_comm") and stage(study) < 2:
         yield Problem(
             _place("zero_optimization.overlap_comm"),
             "summed accumulation allows it from stage 2 on",
             "Leave it out, or use stage 2 or 3.",
         )
     for name, least in (("offload_optimizer", 1), ("offload_param", 3)):
-        if zero.get(name) and zero.get("stage", 0) < least:
+        if zero.get(name) and stage(study) < least:
             yield Problem(
                 _place(f"zero_optimization.{name}"),
                 f"needs ZeRO stage {least} or higher",

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 
 @contextmanager
-def engines_to(log: Path) -> Iterator[TextIO]:
+def engines_to(log: Path) -> Generator[TextIO]:
     """Sends standard output and error of this process, Ray's C++ part included, to a file.
 
     Yields:

@@ -38,7 +38,7 @@ class Place:
         """
         if name in {"", ".", ".."} or Path(name).name != name:
             raise StudyError(
-                Problem("--name", f"a study's name names a folder, got {name!r}", "Leave out any /.")
+                Problem("--name", f"must be the name of a folder, got {name!r}", "Leave out any /.")
             )
         folder = (request.out / name).resolve()
         return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
@@ -56,10 +56,10 @@ def run(request: Request) -> bool:
     config = methods.schema_of(study.method).model_validate(dict(study.published))
     training.check(study, config)
     data = datasets.load(study.dataset, folder=study.data)
-    console = Console()
-    console.print(*opening(study, data), sep="\n", markup=False, highlight=False, soft_wrap=True)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(*opening(study, data), sep="\n")
     if request.dry_run:
-        console.print(plan(study))
+        Console().print(plan(study))
         return True
     return _search(request, study, place, data)
 
@@ -131,4 +131,4 @@ def _search(request: Request, study: Study, place: Place, data: SearchData) -> b
 
 def _say_goodbye(record: Record, study: Study, place: Place, reason: str | None) -> None:
     lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
-    Console().print(*lines, sep="\n", markup=False, highlight=False, soft_wrap=True)
+    Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
