@@ -18,8 +18,6 @@ from mmsearch.errors import TrainingError
 from mmsearch.training import Diverged, Trainer, Worker, ending_of, evaluation, train
 from mmsearch.trial import Completed, Ending, Failed, Observation, Stopped, Verdict
 
-pytestmark = [pytest.mark.filterwarnings(line) for line in toy.ENGINE_WARNINGS]
-
 EPOCHS = 3
 SETTINGS: dict[str, dict[str, Any]] = {
     "as it is": {},

@@ -14,8 +14,6 @@ from mmsearch.errors import TrainingError
 from mmsearch.study import Objective
 from mmsearch.training import Trainer, Worker, checkpoint
 
-pytestmark = [pytest.mark.filterwarnings(line) for line in toy.ENGINE_WARNINGS]
-
 BF16 = {"bf16": {"enabled": True}}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stage 0": ({}, {}),

@@ -15,8 +15,6 @@ from toys import toy_data
 from mmsearch.training import Diverged, Trainer, Worker
 from mmsearch.training.gather import Share
 
-pytestmark = [pytest.mark.filterwarnings(line) for line in toy.ENGINE_WARNINGS]
-
 EPOCHS = 3
 
 

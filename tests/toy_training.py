@@ -26,11 +26,6 @@ from mmsearch.training import Trainer, Worker, join, leave
 from mmsearch.trial import Observation
 
 FEATURES, STEPS, TRAIN, VALID = 5, 4, 43, 21
-ENGINE_WARNINGS = (
-    "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning",
-    "ignore:.torch.distributed.reduce_scatter_tensor. is deprecated:FutureWarning",
-    "ignore:.torch.distributed.all_gather_into_tensor. is deprecated:FutureWarning",
-)
 SEED = Seed(study=7, trial=3)
 
 

@@ -11,7 +11,7 @@ import torch
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
 from mmsearch.cluster.shipping import Parcel, unpack
 from mmsearch.study import Study
-from mmsearch.training import Diverged, Trainer, Worker, ending_of, join
+from mmsearch.training import Diverged, Trainer, Worker, ending_of, join, place
 from mmsearch.trial import Checkpoint, Observation
 
 
@@ -20,12 +20,12 @@ class Segments:
 
     def __init__(self, study: Study, parcel: Parcel, *, rank: int, gpu: bool) -> None:
         self._study = study
-        self._data = unpack(parcel)
         self._worker = Worker(
             rank=rank,
             world_size=study.resources.workers,
             device=torch.device("cuda", 0) if gpu else torch.device("cpu"),
         )
+        self._data = place(unpack(parcel), self._worker)
         self._begin: Begin | None = None
         self._trainer: Trainer | None = None
 

@@ -56,6 +56,7 @@ def run(request: Request) -> bool:
     config = methods.schema_of(study.method).model_validate(dict(study.published))
     training.check(study, config)
     data = datasets.load(study.dataset, folder=study.data)
+    training.check(study, config, task=data.task)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(*opening(study, data), sep="\n")
     if request.dry_run:
