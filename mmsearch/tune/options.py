@@ -1,32 +1,17 @@
 """The command line of `tune`: options to overrides of the study file, errors to exit code 2."""
 
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mmsearch.errors import MmsearchError, Problem, StudyError
 from mmsearch.study import parse_override
+from mmsearch.tune.asking import Request, study_of
 
 INTERRUPTED_EXIT = 130
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, parsed."""
-
-    study: str
-    overrides: dict[str, Any]
-    """Dotted keys of the study file."""
-    out: Path
-    name: str | None
-    storage: str | None
-    address: str | None
-    resume: bool
-    dry_run: bool
 
 
 def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -83,9 +68,10 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         if deadline:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
         request = Request(study, overrides, out, name, storage, address, resume, dry_run)
+        asked, place = study_of(request)
         from mmsearch.tune.session import run
 
-        finished = run(request)
+        finished = run(request, asked, place)
     except MmsearchError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)

@@ -1,58 +1,26 @@
 """One sitting at a study: check everything, search, leave the files, say what was found."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from rich.console import Console
 
 from mmsearch import datasets, methods, metrics, provenance, sampling, training
-from mmsearch import study as studies
 from mmsearch.cluster.search import Site, search
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
-from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
 from mmsearch.trial import Record
+from mmsearch.tune.asking import Place, Request
 from mmsearch.tune.files import Files
-from mmsearch.tune.options import Request
 from mmsearch.tune.quiet import engines_to
 from mmsearch.tune.talk import closing, opening, plan
 from mmsearch.tune.view import View
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a study lies."""
-
-    folder: Path
-    storage: str
-
-    @classmethod
-    def of(cls, request: Request, name: str) -> "Place":
-        """`OUT/NAME`, made absolute; the record in it unless the user names another storage.
-
-        Raises:
-            StudyError: the name would lie elsewhere than in `OUT`.
-        """
-        if name in {"", ".", ".."} or Path(name).name != name:
-            raise StudyError(
-                Problem("--name", f"must be the name of a folder, got {name!r}", "Leave out any /.")
-            )
-        folder = (request.out / name).resolve()
-        return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
-
-
-def run(request: Request) -> bool:
+def run(request: Request, study: Study, place: Place) -> bool:
     """Runs one sitting; returns whether every trial of the budget has its ending.
 
     Raises:
         MmsearchError: a mistake of the user; nothing was started and nothing written over.
     """
-    name = request.name or Path(request.study).stem
-    place = Place.of(request, name)
-    study = _recorded(request, place) if request.resume else _asked(request, {})
     config = methods.schema_of(study.method).model_validate(dict(study.published))
     training.check(study, config)
     data = datasets.load(study.dataset, folder=study.data)
@@ -65,45 +33,10 @@ def run(request: Request) -> bool:
     return _search(request, study, place, data)
 
 
-def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
-    return studies.load(
-        studies.find(request.study),
-        schema_of=methods.schema_of,
-        overrides={**recorded, **request.overrides},
-        name=request.name,
-    )
-
-
-def _recorded(request: Request, place: Place) -> Study:
-    """The study on record, if what is asked for now does not contradict it.
-
-    Overrides of the first sitting need not be said again; its file may have gone.
-    """
-    record = sampling.read(place.storage)
-    first = record.provenance.get("overrides", {})
-    on_record = studies.loads(
-        record.study_text, place="the record", schema_of=methods.schema_of, name=record.name
-    )
-    try:
-        asked = _asked(request, first)
-    except StudyError:
-        if Path(request.study).suffix or request.overrides:
-            raise
-        return on_record
-    differences = studies.difference(on_record, asked)
-    if differences:
-        raise ConflictError(
-            Problem(
-                f"study {record.name!r} at {place.folder}",
-                "what is asked for is not what is on record: " + "; ".join(differences),
-                "Leave out what differs to go on with it, or start another study with --name.",
-            )
-        )
-    return asked
-
-
 def _search(request: Request, study: Study, place: Place, data: SearchData) -> bool:
-    facts = provenance.collect(data.fingerprint) | {"overrides": request.overrides}
+    # A deadline is of one sitting; all else that was asked for need not be said again.
+    kept = {key: value for key, value in request.overrides.items() if key != "budget.wall_hours"}
+    facts = provenance.collect(data.fingerprint) | {"overrides": kept}
     with (
         sampling.open_ledger(
             place.storage, study, provenance=facts, resume=request.resume
