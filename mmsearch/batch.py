@@ -20,8 +20,8 @@ class Batch:
     """By modality (`text`, `audio`, `vision`, ...): padded at the end with zeros."""
     lengths: Mapping[str, Int[Tensor, " batch"]]
     """By modality: how many steps are real, at least 1."""
-    target: Float[Tensor, " batch"]
-    """In model units (`datasets.Task.transform`)."""
+    target: Float[Tensor, " batch"] | Int[Tensor, " batch"]
+    """Values in model units (`datasets.Task.transform`), or classes from 0."""
     rows: Int[Tensor, " batch"]
     """Row of each example in its split: the key of a method's per-example memory."""
 

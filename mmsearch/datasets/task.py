@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmsearch.batch import Batch
@@ -12,18 +12,21 @@ from mmsearch.batch import Batch
 
 @dataclass(frozen=True)
 class TargetTransform:
-    """Affine and invertible: model units = (original - center) / scale."""
+    """Affine and invertible: model units = (original - center) / scale. Classes stay as they are."""
 
     center: float = 0.0
     scale: float = 1.0
 
     def encode(self, original: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Original units to model units."""
-        return (original - self.center) / self.scale
+        return original if self == IDENTITY else (original - self.center) / self.scale
 
     def decode(self, model: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Model units to original units."""
-        return model * self.scale + self.center
+        return model if self == IDENTITY else model * self.scale + self.center
+
+
+IDENTITY = TargetTransform()
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,23 @@ class Task:
     dataset: str
     modalities: Mapping[str, int]
     """Features per step, by modality, in the order in which they are fused."""
-    loss_family: Literal["regression"]
+    loss_family: Literal["regression", "classification"]
     transform: TargetTransform
     bound: float
     """Largest |target| in model units that a label can take (Self-MM's H)."""
     metrics: str
     """Family of metrics, a key of `metrics.FAMILIES`."""
-    train_target: Float[Tensor, " num_train"]
+    train_target: Float[Tensor, " num_train"] | Int[Tensor, " num_train"]
     """Human labels of train in model units, by row: what label memories start from."""
     balance: str
     """One sentence on how balanced the labels are, printed before a search."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes, in the order of their numbers; empty for a regression."""
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a head predicts per example: one, or a logit for each class."""
+        return len(self.classes) or 1
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,8 @@ class Method(nn.Module, ABC):
     task: Task
 
     @abstractmethod
-    def forward(self, batch: Batch) -> Float[Tensor, " batch"]:
-        """Predictions in model units: what evaluation uses."""
+    def forward(self, batch: Batch) -> Float[Tensor, "batch *classes"]:
+        """Predictions in model units, or logits: what evaluation uses."""
 
     @abstractmethod
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Float[Tensor, ""]]:
