@@ -64,7 +64,7 @@ class PlainLoop:
         self.epoch = state["epoch"]
 
     def predict(self, batch: Batch) -> Tensor:
-        """Predictions in model units."""
+        """Predictions in model units, or logits."""
         self.method.eval()
         with torch.no_grad():
             return self.method(batch)

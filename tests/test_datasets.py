@@ -23,7 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_datasets_are_found_by_their_files() -> None:
-    assert datasets.known() == ["mosei", "mosei922", "mosi", "sims"]
+    assert datasets.known() == [
+        "arrays",
+        "brca",
+        "mfeat",
+        "mosei",
+        "mosei922",
+        "mosi",
+        "rosmap",
+        "sims",
+    ]
 
 
 @pytest.mark.parametrize("name", datasets.known())

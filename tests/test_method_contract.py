@@ -9,16 +9,47 @@ import pytest
 import torch
 from plain_loop import PlainLoop
 from torch import Tensor
-from toys import toy_data, train_on_two_workers
+from toys import SEQUENCES, TOYS, train_on_two_workers
 
 from mmsearch import methods
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import StudyError
 from mmsearch.methods.base import Method, Progress
 
-TOYS = [("text", "audio", "vision"), ("text", "audio")]
-every_method = pytest.mark.parametrize("name", methods.known())
-every_toy = pytest.mark.parametrize("modalities", TOYS, ids="+".join)
+EXAMPLE = Path(__file__).parent / "own_method_example.py"
+METHODS = [*methods.known(), str(EXAMPLE)]
+
+
+def takes(name: str, toy: str) -> bool:
+    """Whether a method takes a kind of data: it refuses one by `StudyError`, and not otherwise."""
+    try:
+        methods.build(name, {}, TOYS[toy]().task)
+    except StudyError:
+        return False
+    except Exception:  # noqa: BLE001  a method that breaks counts, so that the tests tell how
+        return True
+    return True
+
+
+def one_of_each_family(toys: list[str]) -> list[str]:
+    """The first regression and the first classification of some kinds of data."""
+    families = {TOYS[toy]().task.loss_family: toy for toy in reversed(toys)}
+    return [toy for toy in toys if toy in families.values()]
+
+
+def pairs(toys_of: Callable[[str], list[str]]) -> pytest.MarkDecorator:
+    found = [(name, toy) for name in METHODS for toy in toys_of(name)]
+    return pytest.mark.parametrize(
+        ("name", "toy"), found, ids=[f"{Path(name).stem}-{toy}" for name, toy in found]
+    )
+
+
+TAKEN = {name: [toy for toy in TOYS if takes(name, toy)] for name in METHODS}
+every_method = pytest.mark.parametrize("name", METHODS, ids=lambda name: Path(name).stem)
+every_family = pairs(lambda name: one_of_each_family(TAKEN[name]))
+every_toy = pairs(lambda name: TAKEN[name])
+# One step teaches no weight from one step to the next, such as an LSTM's.
+every_sequence = pairs(lambda name: [toy for toy in TAKEN[name] if toy in SEQUENCES])
 
 
 @pytest.fixture(autouse=True)
@@ -35,16 +66,26 @@ def built(name: str, data: SearchData) -> Method:
     return methods.build(name, {}, data.task)
 
 
+def error(prediction: Tensor, data: SearchData) -> float:
+    """As a share of the mean absolute target, or of the examples."""
+    target = data.train.target
+    if data.task.classes:
+        return float((prediction.argmax(dim=1) != target).float().mean())
+    return float((prediction - target).abs().mean() / target.abs().mean())
+
+
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(left[key].equal(right[key]) for key in left)
 
 
 @every_method
+def test_a_method_takes_some_kind_of_data(name: str) -> None:
+    assert TAKEN[name]
+
+
 @every_toy
-def test_losses_of_the_default_configuration_are_finite(
-    name: str, modalities: tuple[str, ...]
-) -> None:
-    data = toy_data(modalities, num_train=9)
+def test_losses_of_the_default_configuration_are_finite(name: str, toy: str) -> None:
+    data = TOYS[toy](num_train=9)
     method = built(name, data)
     terms = method.losses(data.train, Progress(epoch=1, max_epochs=3))
     assert terms
@@ -52,18 +93,17 @@ def test_losses_of_the_default_configuration_are_finite(
     assert all(term.dtype == torch.float32 for term in terms.values())
 
 
-@every_method
-def test_predictions_are_one_float32_number_an_example(name: str) -> None:
-    data = toy_data(num_train=9)
+@every_family
+def test_predictions_are_a_float32_number_or_logits_an_example(name: str, toy: str) -> None:
+    data = TOYS[toy](num_train=9)
     prediction = built(name, data).eval()(data.train)
-    assert prediction.shape == (9,)
+    assert prediction.shape == ((9, len(data.task.classes)) if data.task.classes else (9,))
     assert prediction.dtype == torch.float32
 
 
-@every_method
 @every_toy
-def test_every_weight_is_in_one_group_or_fixed(name: str, modalities: tuple[str, ...]) -> None:
-    method = built(name, toy_data(modalities))
+def test_every_weight_is_in_one_group_or_fixed(name: str, toy: str) -> None:
+    method = built(name, TOYS[toy]())
     grouped = [id(p) for group in method.parameter_groups() for p in group.parameters]
     free = [
         id(parameter)
@@ -73,19 +113,16 @@ def test_every_weight_is_in_one_group_or_fixed(name: str, modalities: tuple[str,
     assert sorted(grouped) == sorted(free)
 
 
-@every_method
-def test_phases_train_every_group(name: str) -> None:
-    method = built(name, toy_data())
+@every_family
+def test_phases_train_every_group(name: str, toy: str) -> None:
+    method = built(name, TOYS[toy]())
     groups = {group.name for group in method.parameter_groups()}
     assert {group for phase in method.phases() for group in phase.groups} == groups
 
 
-@every_method
-@every_toy
-def test_every_weight_gets_a_gradient_within_three_epochs(
-    name: str, modalities: tuple[str, ...]
-) -> None:
-    loop = PlainLoop(name, {}, toy_data(modalities))
+@every_sequence
+def test_every_weight_gets_a_gradient_within_three_epochs(name: str, toy: str) -> None:
+    loop = PlainLoop(name, {}, TOYS[toy]())
     waiting = set()
 
     def watch(weight: str) -> Callable[[Tensor], None]:
@@ -103,9 +140,9 @@ def test_every_weight_gets_a_gradient_within_three_epochs(
     assert waiting == set()
 
 
-@every_method
-def test_evaluation_does_not_depend_on_batch_mates(name: str) -> None:
-    data = toy_data()
+@every_family
+def test_evaluation_does_not_depend_on_batch_mates(name: str, toy: str) -> None:
+    data = TOYS[toy]()
     loop = PlainLoop(name, {}, data)
     loop.run(1)
     together = loop.predict(data.valid)
@@ -113,63 +150,65 @@ def test_evaluation_does_not_depend_on_batch_mates(name: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
-@every_method
-def test_padding_has_no_effect(name: str) -> None:
-    data = toy_data()
+@every_family
+def test_padding_has_no_effect(name: str, toy: str) -> None:
+    data = TOYS[toy]()
     method = built(name, data).eval()
     padded = {key: torch.nn.functional.pad(x, (0, 0, 0, 3)) for key, x in data.valid.inputs.items()}
     longer = type(data.valid)(padded, data.valid.lengths, data.valid.target, data.valid.rows)
     torch.testing.assert_close(method(longer), method(data.valid), rtol=1e-5, atol=1e-6)
 
 
-@every_method
-def test_the_same_seed_takes_the_same_steps_bit_for_bit(name: str) -> None:
-    loops = [PlainLoop(name, {}, toy_data()) for _ in range(2)]
+@every_family
+def test_the_same_seed_takes_the_same_steps_bit_for_bit(name: str, toy: str) -> None:
+    loops = [PlainLoop(name, {}, TOYS[toy]()) for _ in range(2)]
     curves = [loop.run(2) for loop in loops]
     assert curves[0] == curves[1]
     assert same(loops[0].method.state_dict(), loops[1].method.state_dict())
 
 
-@every_method
-def test_a_resumed_method_continues_bit_for_bit_with_its_memory(name: str) -> None:
-    through = PlainLoop(name, {}, toy_data())
+@every_family
+def test_a_resumed_method_continues_bit_for_bit_with_its_memory(name: str, toy: str) -> None:
+    through = PlainLoop(name, {}, TOYS[toy]())
     through.run(2)
     state = through.state()
     curves = through.run(2)
-    resumed = PlainLoop(name, {}, toy_data())
+    resumed = PlainLoop(name, {}, TOYS[toy]())
     resumed.restore(state)
     assert resumed.run(2) == curves
     assert same(resumed.method.state_dict(), through.method.state_dict())
 
 
-@every_method
-def test_memories_are_float32_or_counts(name: str) -> None:
-    kinds = {buffer.dtype for buffer in built(name, toy_data()).buffers()}
+@every_family
+def test_memories_are_float32_or_counts(name: str, toy: str) -> None:
+    kinds = {buffer.dtype for buffer in built(name, TOYS[toy]()).buffers()}
     assert kinds <= {torch.float32, torch.int64}
 
 
-@every_method
 @every_toy
-def test_64_examples_can_be_learned_by_heart(name: str, modalities: tuple[str, ...]) -> None:
-    data = toy_data(modalities)
+def test_64_examples_can_be_learned_by_heart(name: str, toy: str) -> None:
+    data = TOYS[toy]()
     loop = PlainLoop(name, {"accumulation": 1}, data, max_epochs=40)
-    loop.run(40)
-    error = (loop.predict(data.train) - data.train.target).abs().mean()
-    assert error < 0.15 * data.train.target.abs().mean()
+
+    def learned() -> bool:
+        loop.run(10)
+        return error(loop.predict(data.train), data) < 0.15
+
+    assert any(learned() for _ in range(4))
 
 
-@every_method
-def test_a_batch_of_one_can_be_trained_on(name: str) -> None:
-    data = toy_data(num_train=5)
+@every_family
+def test_a_batch_of_one_can_be_trained_on(name: str, toy: str) -> None:
+    data = TOYS[toy](num_train=5)
     loop = PlainLoop(name, {"batch_size": 1}, data)
     curves = loop.run(2)
     assert all(torch.tensor(value).isfinite() for terms in curves for value in terms.values())
     assert loop.predict(data.valid).isfinite().all()
 
 
-@every_method
-def test_two_workers_agree_with_one_on_terms_and_memories(name: str) -> None:
-    data = toy_data(num_train=11)
+@every_family
+def test_two_workers_agree_with_one_on_terms_and_memories(name: str, toy: str) -> None:
+    data = TOYS[toy](num_train=11)
     alone = built(name, data).eval()
     gang = [built(name, data).eval() for _ in range(2)]
     for epoch in (1, 2, 3):
@@ -205,7 +244,7 @@ def test_an_unknown_method_is_answered_with_the_closest_one() -> None:
 
 def test_a_wrong_setting_is_named_with_its_value() -> None:
     with pytest.raises(StudyError, match=r"config.patience: .*greater than or equal to 0, got -1"):
-        methods.build("selfmi", {"patience": -1}, toy_data().task)
+        methods.build("selfmi", {"patience": -1}, TOYS["regression-3"]().task)
 
 
 def test_asking_for_names_loads_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""Metrics against numbers worked by hand, scikit-learn and scipy."""
+"""Metrics of regressions against numbers worked by hand, scikit-learn and scipy."""
 
 import math
 
@@ -155,16 +155,72 @@ def test_one_class_predicted_right_has_f1_one() -> None:
     assert measured["f1_has0"] == measured["f1_non0"] == 1.0
 
 
-@pytest.mark.parametrize("family", ["mosi", "sims"])
+# mag
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # without the two labels 0: |differences| 1, 1, .6, 1, 1.2, .6
+        pytest.param("mae_non0", 5.4 / 6, id="mae-without-zero"),
+        pytest.param("acc_7", 5 / 8, id="seven-classes-of-all"),
+        # positive: labels 0 0 0 1 1 1, predictions 0 0 1 1 1 1, for a prediction of 0 is positive
+        pytest.param("acc_2_non0", 5 / 6, id="two-classes-without-zero"),
+        # negative 3 labels 2 calls 2 hits: 4/5; positive 3 labels 4 calls 3 hits: 6/7
+        pytest.param("f1_non0", (3 * 4 / 5 + 3 * 6 / 7) / 6, id="f1-without-zero"),
+    ],
+)
+def test_mag_metrics_agree_with_hand(name: str, expected: float) -> None:
+    assert metrics.measure("mag", *columns())[name] == pytest.approx(expected, abs=1e-7)
+
+
+def test_the_mag_correlation_leaves_out_labels_of_zero() -> None:
+    prediction, target = columns()
+    p, t = prediction[target != 0].double().numpy(), target[target != 0].double().numpy()
+    measured = metrics.measure("mag", prediction, target)["corr_non0"]
+    assert measured == pytest.approx(pearsonr(p, t).statistic, abs=1e-12)
+
+
+def test_mag_without_non_zero_labels_has_its_metrics_of_them_zero() -> None:
+    measured = metrics.measure("mag", torch.tensor([0.1, -0.2]), torch.zeros(2))
+    assert {name for name, value in measured.items() if value == 0.0} == {
+        "mae_non0",
+        "corr_non0",
+        "acc_2_non0",
+        "f1_non0",
+    }
+
+
+# Any other regression
+
+
+def test_errors_of_a_plain_regression_are_in_the_unit_of_the_target() -> None:
+    prediction, target = torch.tensor([110.0, 190.0, 330.0]), torch.tensor([100.0, 200.0, 300.0])
+    measured = metrics.measure("regression", prediction, target)
+    assert measured["mae"] == pytest.approx(50 / 3)
+    assert measured["rmse"] == pytest.approx((1100 / 3) ** 0.5)
+    assert measured["corr"] == pytest.approx(pearsonr(prediction, target).statistic)
+
+
+# Divergence, and names
+
+
+def predictions(family: str, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if metrics.FAMILIES[family].loss_family == "classification":
+        return torch.eye(2).repeat(rows, 1)[:rows], torch.arange(rows) % 2
+    return torch.linspace(-0.5, 0.5, rows), torch.linspace(-0.4, 0.3, rows)
+
+
+@pytest.mark.parametrize("family", sorted(metrics.FAMILIES))
 @pytest.mark.parametrize("value", [math.nan, math.inf], ids=["nan", "inf"])
-def test_a_diverged_model_shows_in_the_error_and_breaks_nothing(family: str, value: float) -> None:
-    prediction = torch.tensor([0.5, value, -0.5])
-    mae = metrics.measure(family, prediction, torch.tensor([0.4, 0.0, -0.3]))["mae"]
-    # SIMS clips, so that an infinite prediction is an error of 1 there.
-    assert not math.isfinite(mae) or (family == "sims" and value == math.inf)
+def test_a_diverged_model_has_nothing_but_nan(family: str, value: float) -> None:
+    prediction, target = predictions(family, 3)
+    prediction.reshape(-1)[1] = value
+    assert all(map(math.isnan, metrics.measure(family, prediction, target).values()))
 
 
 @pytest.mark.parametrize("family", sorted(metrics.FAMILIES))
 def test_the_names_of_a_family_are_what_it_measures(family: str) -> None:
-    measured = metrics.measure(family, torch.tensor([0.5, -0.5]), torch.tensor([0.4, -0.3]))
+    measured = metrics.measure(family, *predictions(family, 4))
     assert tuple(measured) == metrics.names(family)
+    assert all(map(math.isfinite, measured.values()))

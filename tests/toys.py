@@ -1,7 +1,8 @@
 """Toy data for tests of methods, and a toy gang of two workers in two threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import torch
@@ -11,7 +12,9 @@ from mmsearch.batch import Batch
 from mmsearch.datasets.task import SearchData, TargetTransform, Task
 from mmsearch.methods.base import Method, Progress
 
+SIX_VIEWS = ("fou", "fac", "kar", "pix", "zer", "mor")
 WIDTHS = {"text": 12, "audio": 7, "vision": 9}
+"""Features a step; a modality of another name has one more than its name has letters."""
 
 
 def toy_data(
@@ -21,36 +24,75 @@ def toy_data(
     num_valid: int = 16,
     steps: int = 5,
     seed: int = 0,
+    classes: int = 0,
 ) -> SearchData:
-    """Sequences of odd lengths that carry their target, plus noise; every eighth target is 0."""
+    """Sequences of odd lengths that carry their target, plus noise, from any modalities.
+
+    Args:
+        modalities: their names.
+        num_train: rows of train.
+        num_valid: rows of valid.
+        steps: of the longest sequence; 1 makes vectors.
+        seed: of all that is drawn.
+        classes: how many there are, evenly spread; 0 makes a regression, every eighth target 0.
+    """
     generator = torch.Generator().manual_seed(seed)
-    directions = {name: torch.randn(WIDTHS[name], generator=generator) for name in modalities}
+    widths = {name: WIDTHS.get(name, len(name) + 1) for name in modalities}
+    shape = (classes,) if classes else ()
+    signals = {
+        name: torch.randn(*shape, width, generator=generator) for name, width in widths.items()
+    }
 
     def split(rows: int) -> Batch:
-        target = (6 * torch.rand(rows, generator=generator) - 3).round(decimals=1)
-        target[::8] = 0.0
+        target = _classes(rows, classes, generator) if classes else _values(rows, generator)
         lengths = {
             name: torch.randint(1, steps + 1, (rows,), generator=generator) for name in modalities
         }
         inputs = {}
-        for name, direction in directions.items():
-            noise = 0.5 * torch.randn(rows, steps, WIDTHS[name], generator=generator)
+        for name, signal in signals.items():
+            noise = 0.5 * torch.randn(rows, steps, widths[name], generator=generator)
             real = torch.arange(steps) < lengths[name].unsqueeze(1)
-            inputs[name] = (target[:, None, None] * direction + noise) * real.unsqueeze(2)
+            carried = 2 * signal[target] if classes else target[:, None] * signal
+            inputs[name] = (carried[:, None] + noise) * real.unsqueeze(2)
         return Batch(inputs, lengths, target, torch.arange(rows))
 
     train, valid = split(num_train), split(num_valid)
     task = Task(
         dataset="toy",
-        modalities={name: WIDTHS[name] for name in modalities},
-        loss_family="regression",
+        modalities=widths,
+        loss_family="classification" if classes else "regression",
         transform=TargetTransform(),
-        bound=3.0,
-        metrics="mosi",
+        bound=0.0 if classes else 3.0,
+        metrics="multiclass" if classes else "mosi",
         train_target=train.target,
         balance="balanced",
+        classes=tuple(f"class {number}" for number in range(classes)),
     )
     return SearchData(task, train, valid, fingerprint=f"toy/{seed}")
+
+
+def _values(rows: int, generator: torch.Generator) -> Tensor:
+    target = (6 * torch.rand(rows, generator=generator) - 3).round(decimals=1)
+    target[::8] = 0.0
+    return target
+
+
+def _classes(rows: int, classes: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(rows, generator=generator) % classes
+
+
+TOYS: Mapping[str, Callable[..., SearchData]] = {
+    "regression-3": toy_data,
+    "regression-2": partial(toy_data, ("text", "audio")),
+    "regression-vectors": partial(toy_data, steps=1),
+    "classes-3": partial(toy_data, ("text", "audio", "vision"), classes=3),
+    "classes-2": partial(toy_data, ("image", "title"), classes=4),
+    "classes-vectors": partial(toy_data, ("mrna", "methylation", "mirna"), steps=1, classes=2),
+    "classes-6": partial(toy_data, SIX_VIEWS, steps=1, classes=5),
+}
+"""Kinds of data; each takes the keywords of `toy_data`, but for those that make its kind."""
+SEQUENCES = ("regression-3", "regression-2", "classes-3", "classes-2")
+"""Those that are not vectors."""
 
 
 def train_on_two_workers(

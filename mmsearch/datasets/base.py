@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jaxtyping import Float, Int
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from mmsearch.batch import Batch
@@ -16,6 +18,8 @@ from mmsearch.datasets.task import TargetTransform, Task
 SplitName = Literal["train", "valid", "test"]
 VARIABLE = "MMSEARCH_DATA"
 """Environment variable: the folder that datasets are looked for in when none is given."""
+SHOWN = 10
+"""Classes up to which the count of each is told."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,27 @@ class Examples:
     """By modality, padded at the end with zeros."""
     lengths: Mapping[str, Int[Tensor, " batch"]]
     """By modality: how many steps are real, at least 1."""
-    label: Float[Tensor, " batch"]
-    """In original units."""
+    label: Float[Tensor, " batch"] | Int[Tensor, " batch"]
+    """In original units, or classes from 0."""
+
+    @classmethod
+    def of_vectors(
+        cls, vectors: Mapping[str, Float32[np.ndarray, "batch _features"]], *, label: Tensor
+    ) -> "Examples":
+        """A split whose modalities are one vector per example: sequences of one step."""
+        return cls(
+            inputs={name: torch.as_tensor(value).unsqueeze(1) for name, value in vectors.items()},
+            lengths=dict.fromkeys(vectors, torch.ones(len(label), dtype=torch.int64)),
+            label=label,
+        )
+
+    def take(self, rows: Int[Tensor, " rows"]) -> "Examples":
+        """The examples at these positions."""
+        return Examples(
+            inputs={name: value[rows] for name, value in self.inputs.items()},
+            lengths={name: value[rows] for name, value in self.lengths.items()},
+            label=self.label[rows],
+        )
 
     def batch(self, transform: TargetTransform, rows: Int[Tensor, " batch"]) -> Batch:
         """The same as a batch, its target in model units."""
@@ -59,14 +82,23 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def task(self, train: Examples) -> Task:
-        """What is predicted, worked out from train alone."""
+    def task(self, train: Examples, folder: Path | None) -> Task:
+        """What is predicted, worked out from train and what is said beside it."""
 
 
-def data_folder(folder: Path | None) -> Path | None:
-    """The folder that was given, or the one that the environment names, or None."""
+def places(folder: Path | None, *below: str) -> list[Path]:
+    """Folders to look for a dataset in; none if no folder is given and the environment names none.
+
+    Args:
+        folder: given for this dataset, so that its files may lie straight in it.
+        below: where they may lie in a folder of datasets.
+    """
     named = os.environ.get(VARIABLE)
-    return folder or (Path(named) if named else None)
+    base = folder or (Path(named) if named else None)
+    if base is None:
+        return []
+    found = [base / part for part in below]
+    return found if folder is None else [folder, *found]
 
 
 def sign_balance(label: Float[Tensor, " batch"]) -> str:
@@ -77,4 +109,21 @@ def sign_balance(label: Float[Tensor, " batch"]) -> str:
     return (
         f"{negative} of {len(label)} train labels are negative and {zero} are zero: "
         f"answering always {side} has accuracy {share:.2f}"
+    )
+
+
+def class_balance(label: Int[Tensor, " batch"], classes: Sequence[str]) -> str:
+    """How train labels spread over classes, and how accurate a constant answer is."""
+    counts = [int((label == number).sum()) for number in range(len(classes))]
+    each = [f"{count} of {name}" for count, name in zip(counts, classes, strict=True)]
+    few, most = counts.index(min(counts)), counts.index(max(counts))
+    if counts[few] == counts[most]:
+        spread = f"{counts[few]} of each"
+    elif len(classes) <= SHOWN:
+        spread = ", ".join(each)
+    else:
+        spread = f"{each[few]} to {each[most]}"
+    return (
+        f"{len(label)} train labels in {len(classes)} classes, {spread}: "
+        f"answering always {classes[most]} has accuracy {counts[most] / len(label):.2f}"
     )

@@ -24,6 +24,6 @@ def load(name: str, *, folder: Path | None = None) -> Batch:
     """
     dataset = find(name)
     examples = dataset.read(("train", "test"), folder)
-    transform = dataset.task(examples["train"]).transform
+    transform = dataset.task(examples["train"], folder).transform
     test = examples["test"]
     return test.batch(transform, torch.arange(len(test.label)))

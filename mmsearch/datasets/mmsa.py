@@ -25,7 +25,7 @@ from mmsearch.datasets.base import (
     Dataset,
     Examples,
     SplitName,
-    data_folder,
+    places,
     sign_balance,
 )
 from mmsearch.datasets.task import TargetTransform, Task
@@ -76,7 +76,7 @@ class Mmsa(Dataset):
         _check_same_widths(path, examples)
         return examples
 
-    def task(self, train: Examples) -> Task:
+    def task(self, train: Examples, folder: Path | None) -> Task:
         """Regression of sentiment in its original units."""
         return Task(
             dataset=self.name,
@@ -90,18 +90,16 @@ class Mmsa(Dataset):
         )
 
     def _locate(self, folder: Path | None) -> Path:
-        base = data_folder(folder)
-        if base is None:
-            raise self._absent(f"no folder is given, neither by --data nor by {VARIABLE}")
         # As MMSA's download is laid out; straight in a folder only if that was given for this
         # dataset, for files of MOSI and MOSEI have the same names.
-        places = [base / self.name, base / self.name.upper() / "Processed"]
-        places = [base, *places] if folder is not None else places
-        found = [place / file for file in self.files for place in places]
+        looked = places(folder, self.name, f"{self.name.upper()}/Processed")
+        if not looked:
+            raise self._absent(f"no folder is given, neither by --data nor by {VARIABLE}")
+        found = [place / file for file in self.files for place in looked]
         path = next((path for path in found if path.is_file()), None)
         if path is None:
             names = " or ".join(self.files)
-            raise self._absent(f"no file {names} in {', '.join(map(str, places))}")
+            raise self._absent(f"no file {names} in {', '.join(map(str, looked))}")
         return path
 
     def _absent(self, rule: str) -> DataError:

@@ -15,7 +15,6 @@ of in some row, or only one value of, are left out: `acoustic_7`, NaN in 70 % of
 first column of vision, which is constant. That leaves 39 and 34.
 """
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from mmsearch.datasets import bundled
 from mmsearch.datasets.base import Dataset, Examples, SplitName, sign_balance
 from mmsearch.datasets.task import TargetTransform, Task
-from mmsearch.errors import DataError, Problem
 
-FILES = Path(__file__).parent / "files" / "mosei922"
+FILES = bundled.FILES / "mosei922"
 MODALITIES = ("text", "audio", "vision")
 BOUND = 3.0
 
@@ -62,14 +61,7 @@ class Mosei922(Dataset):
 
     def check(self, folder: Path | None) -> None:
         """Raises DataError if a folder is given, for it would have no effect."""
-        if folder is not None:
-            raise DataError(
-                Problem(
-                    "dataset 'mosei922'",
-                    f"is bundled with mmsearch, a folder has no effect, got {folder}",
-                    "Leave the folder (--data) out, or name another dataset.",
-                )
-            )
+        bundled.refuse(folder, name=self.name)
 
     def read(
         self, splits: Sequence[SplitName], folder: Path | None
@@ -80,7 +72,7 @@ class Mosei922(Dataset):
         scalings = {name: _Scaling.fit(train[name]) for name in ("audio", "vision")}
         return {split: _examples(_arrays(split), scalings) for split in splits}
 
-    def task(self, train: Examples) -> Task:
+    def task(self, train: Examples, folder: Path | None) -> Task:
         """Regression of the mean of sentiment and six emotions."""
         transform = _transform(train.label)
         return Task(
@@ -103,18 +95,7 @@ def _transform(label: Float[Tensor, " train"]) -> TargetTransform:
 
 
 def _arrays(split: SplitName) -> Arrays:
-    path = FILES / ("test.npz" if split == "test" else "train_valid.npz")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[f"{split}_{name}"] for name in (*MODALITIES, "label")}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            Problem(
-                str(path),
-                f"the bundled file cannot be read ({type(error).__name__}: {error})",
-                "Install mmsearch again.",
-            )
-        ) from error
+    return bundled.arrays(FILES, split, (*MODALITIES, "label"))
 
 
 def _examples(arrays: Arrays, scalings: Mapping[str, _Scaling]) -> Examples:
@@ -122,12 +103,7 @@ def _examples(arrays: Arrays, scalings: Mapping[str, _Scaling]) -> Examples:
         name: scalings[name].apply(arrays[name]) if name in scalings else arrays[name]
         for name in MODALITIES
     }
-    rows = len(arrays["label"])
-    return Examples(
-        inputs={name: torch.as_tensor(value).unsqueeze(1) for name, value in values.items()},
-        lengths=dict.fromkeys(MODALITIES, torch.ones(rows, dtype=torch.int64)),
-        label=torch.as_tensor(arrays["label"]),
-    )
+    return Examples.of_vectors(values, label=torch.as_tensor(arrays["label"]))
 
 
 DATASET = Mosei922()

@@ -3,6 +3,7 @@
 Unusual: there is no list of datasets; a file of this package that defines `DATASET` is one.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -11,11 +12,27 @@ import torch
 from torch import Tensor
 
 from mmsearch.batch import Batch
-from mmsearch.datasets.base import Dataset
+from mmsearch.datasets.base import Dataset, Examples, SplitName
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import DataError, Problem, closest
 
-_MACHINERY = {"__init__", "base", "held_out", "mmsa", "splits", "task", "unpickle"}
+_MACHINERY = {
+    "__init__",
+    "array_files",
+    "base",
+    "bundled",
+    "carving",
+    "description",
+    "held_out",
+    "inspection",
+    "mmsa",
+    "mogonet",
+    "named_arrays",
+    "scaling",
+    "splits",
+    "task",
+    "unpickle",
+}
 
 
 def known() -> list[str]:
@@ -64,8 +81,14 @@ def load(name: str, *, folder: Path | None = None) -> SearchData:
         DataError: unknown name, or files that are missing, damaged or of another layout.
     """
     dataset = find(name)
-    examples = dataset.read(("train", "valid"), folder)
-    task = dataset.task(examples["train"])
+    return search_data(dataset, dataset.read(("train", "valid"), folder), folder)
+
+
+def search_data(
+    dataset: Dataset, examples: Mapping[SplitName, Examples], folder: Path | None
+) -> SearchData:
+    """Task, train and valid of what a dataset has read; any other split is left out."""
+    task = dataset.task(examples["train"], folder)
     train, valid = (
         examples[split].batch(task.transform, torch.arange(len(examples[split].label)))
         for split in ("train", "valid")

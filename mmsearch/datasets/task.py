@@ -9,19 +9,24 @@ from torch import Tensor
 
 from mmsearch.batch import Batch
 
+Values = Float[Tensor, "*n"] | Int[Tensor, "*n"]
+
 
 @dataclass(frozen=True)
 class TargetTransform:
-    """Affine and invertible: model units = (original - center) / scale. Classes stay as they are."""
+    """Affine and invertible: model units = (original - center) / scale.
+
+    The identity, which classes keep, gives its argument itself.
+    """
 
     center: float = 0.0
     scale: float = 1.0
 
-    def encode(self, original: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def encode(self, original: Values) -> Values:
         """Original units to model units."""
         return original if self == IDENTITY else (original - self.center) / self.scale
 
-    def decode(self, model: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def decode(self, model: Values) -> Values:
         """Model units to original units."""
         return model if self == IDENTITY else model * self.scale + self.center
 
@@ -39,7 +44,7 @@ class Task:
     loss_family: Literal["regression", "classification"]
     transform: TargetTransform
     bound: float
-    """Largest |target| in model units that a label can take (Self-MM's H)."""
+    """Largest |target| in model units that a label can take (Self-MM's H); 0.0 for classes."""
     metrics: str
     """Family of metrics, a key of `metrics.FAMILIES`."""
     train_target: Float[Tensor, " num_train"] | Int[Tensor, " num_train"]

@@ -1,8 +1,27 @@
 """Encoders: one modality's padded sequences to one vector per example; and the prediction head."""
 
 from mmsearch.encoders.base import Encoder, EncoderSettings
+from mmsearch.encoders.convolution import TemporalConvolution
 from mmsearch.encoders.first_step import FirstStep
 from mmsearch.encoders.head import Head
 from mmsearch.encoders.lstm import LastState
+from mmsearch.encoders.mlp import MLP, two_layers
+from mmsearch.encoders.step_scores import StepScores
+from mmsearch.encoders.steps import StepEncoder, StepEncoders, mean_of_steps
+from mmsearch.encoders.transformer import TemporalTransformer
 
-__all__ = ["Encoder", "EncoderSettings", "FirstStep", "Head", "LastState"]
+__all__ = [
+    "MLP",
+    "Encoder",
+    "EncoderSettings",
+    "FirstStep",
+    "Head",
+    "LastState",
+    "StepEncoder",
+    "StepEncoders",
+    "StepScores",
+    "TemporalConvolution",
+    "TemporalTransformer",
+    "mean_of_steps",
+    "two_layers",
+]

@@ -1,4 +1,8 @@
-"""Methods, one file each: a file `methods/<name>.py` is found by its name, no list to edit.
+"""Methods, one file each: found by the name of a file here, an entry point, or a file's path.
+
+A name is that of a file `methods/<name>.py`, or of an entry point that an installed package
+declares in the group `mmsearch.methods`; what ends in `.py` is the path of a user's own file, from
+the working folder. There is no list to edit.
 
 Unusual: importing this package is cheap; torch and a method's file are loaded when it is asked for.
 """
@@ -17,36 +21,49 @@ if TYPE_CHECKING:
 __all__ = ["build", "find", "known", "schema_of"]
 
 
+_MACHINERY = {"__init__", "base", "outside"}
+
+
 def known() -> list[str]:
-    """Names of all methods, sorted."""
+    """Names of all methods of this package, sorted."""
     files = Path(__file__).parent.glob("*.py")
-    return sorted(file.stem for file in files if file.stem not in {"__init__", "base"})
+    return sorted(file.stem for file in files if file.stem not in _MACHINERY)
 
 
 def find(name: str) -> "type[Method]":
-    """The method of this name.
+    """The method of this name, or in the file at this path.
+
+    Every worker finds it anew by the same text: a file must lie at that path on every machine, and
+    a package be installed there.
 
     Raises:
-        StudyError: no file has this name; the message says the closest one.
+        StudyError: nothing has this name (the message says the closest one), or what has it is no
+            method.
     """
-    if name not in known():
-        raise StudyError(Problem("method", f"no method is called {name!r}", closest(name, known())))
-    from mmsearch.methods.base import Method
+    if name in known():
+        return _own(name)
+    from mmsearch.methods.outside import from_entry_point, from_file, installed
+
+    if name.endswith(".py"):
+        return from_file(name)
+    points = installed()
+    if name not in points:
+        hint = closest(name, [*known(), *points])
+        raise StudyError(Problem("method", f"no method is called {name!r}", hint))
+    return from_entry_point(points[name])
+
+
+def _own(name: str) -> "type[Method]":
+    from mmsearch.methods.outside import methods_of
 
     module = import_module(f"{__name__}.{name}")
-    classes: list[type[Method]] = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Method)
-        and value.__module__ == module.__name__
-    ]
+    classes = methods_of(module)
     assert len(classes) == 1, f"{module.__name__} must define one method, has {classes}"
     return classes[0]
 
 
 def schema_of(name: str) -> "type[MethodConfig]":
-    """The configuration of the method of this name; raises as `find` does."""
+    """The configuration of a method; raises as `find` does."""
     return find(name).Config
 
 
@@ -54,7 +71,7 @@ def build(name: str, config: Mapping[str, Any], task: "Task") -> "Method":
     """A method with freshly drawn weights.
 
     Args:
-        name: the method's.
+        name: the method's, or the path of its file.
         config: its configuration, complete or not: what is missing is as published.
         task: what it is built for.
 

@@ -100,7 +100,7 @@ class Method(nn.Module, ABC):
     task: Task
 
     @abstractmethod
-    def forward(self, batch: Batch) -> Float[Tensor, "batch *classes"]:
+    def forward(self, batch: Batch) -> Float[Tensor, "batch ..."]:
         """Predictions in model units, or logits: what evaluation uses."""
 
     @abstractmethod

@@ -348,7 +348,10 @@ class SelfMI(Method):
 
 
 def _check(task: Task) -> None:
-    """Raises StudyError for a task without two of the modalities, or with another one."""
+    """Raises StudyError for classes, or a task without two of the modalities or with others."""
+    if task.loss_family != "regression":
+        rule = f"selfmi takes regressions, and {task.dataset} is a {task.loss_family}"
+        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
     if len(task.modalities) < 2 or not set(task.modalities) <= set(MODALITIES):
         found = ", ".join(task.modalities) or "none"
         rule = f"selfmi takes two or three of {', '.join(MODALITIES)}; {task.dataset} has {found}"

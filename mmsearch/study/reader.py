@@ -80,6 +80,7 @@ def loads(
         problem = Problem(place, f"is not TOML: {error}", "See search_spaces/README.md.")
         raise StudyError(problem) from None
     document, problems = apply(overrides or {}, written, place=place)
+    document = _located(document)
     file, wrong = _checked(document, StudyFile, lambda path: where(place, path))
     config, space, wrong_method = _configurations(document, schema_of, place)
     problems += wrong + _without_effect(document, place) + wrong_method
@@ -88,6 +89,14 @@ def loads(
     assert file is not None
     assert config is not None
     return _study(file, config.model_dump(), space, name or Path(place).stem)
+
+
+def _located(document: Document) -> Document:
+    """A method in a file of the user's, named by its absolute path: workers run elsewhere."""
+    method = document.get("method")
+    if not isinstance(method, str) or not method.endswith(".py"):
+        return document
+    return {**document, "method": str(Path(method).expanduser().resolve())}
 
 
 def _checked(

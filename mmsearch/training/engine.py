@@ -32,7 +32,7 @@ class Learner(nn.Module):
 
     def forward(
         self, batch: Batch, progress: Progress | None = None, weight: float = 1.0
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, " terms"]] | Float[Tensor, "batch *classes"]:
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " terms"]] | Float[Tensor, "batch ..."]:
         """Loss and its terms, detached, in the order of `terms`; without `progress` predictions.
 
         Args:
@@ -90,7 +90,7 @@ class Engines:
         """Examples of a split as the forward pass wants them."""
         return split.take(rows).to(self.worker.device, self.dtype)
 
-    def predict(self, batch: Batch) -> Float[Tensor, "batch *classes"]:
+    def predict(self, batch: Batch) -> Float[Tensor, "batch ..."]:
         """Predictions in model units, or logits; float32."""
         return self.passes[0].engine(batch).float()
 

@@ -30,7 +30,7 @@ def evaluate(engines: Engines, split: Batch, task: Task) -> dict[str, float]:
     return metrics.measure(task.metrics, decode(predictions.cpu()), decode(split.target.cpu()))
 
 
-def _predict(engines: Engines, split: Batch) -> Float[Tensor, "split *classes"]:
+def _predict(engines: Engines, split: Batch) -> Float[Tensor, "split ..."]:
     """Predictions in model units, or logits, in the order of the split."""
     share = Share(len(split), engines.worker)
     rows = share.of(torch.arange(len(split)))

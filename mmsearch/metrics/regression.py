@@ -1,15 +1,13 @@
-"""The metrics of multimodal sentiment analysis as the field computes them, in original units.
+"""Metrics of regressions: sentiment as the field computes it, and any other numbers.
 
 Unusual: everything is compared in float32, as the published figures were: a label -0.1 is on the
 same side of the bin edge -0.1 there and would not be in float64. A correlation with constant
 predictions (or labels) is undefined and given as 0.0, and so are the metrics over non-zero labels
-where there are none, since NaN means that training diverged. Fractions are not percentages.
+where there are none, since NaN means that training diverged.
 
-Source: the evaluation of the MMSA toolkit.
+Source: the evaluation of the MMSA toolkit (`mosi`, `sims`), and that of MAG-BERT, which MIM uses
+(`mag`).
 """
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,35 +18,16 @@ Signs = Bool[Tensor, " batch"]
 Classes = Int[Tensor, " batch"] | Signs
 
 
-@dataclass(frozen=True)
-class Family:
-    """The metrics that one group of datasets is reported in."""
-
-    names: tuple[str, ...]
-    compute: Callable[[Values, Values], dict[str, float]]
-
-
-def measure(family: str, prediction: Values, target: Values) -> dict[str, float]:
-    """Every metric of a family.
-
-    Args:
-        family: a key of `FAMILIES`.
-        prediction: in original units.
-        target: labels in original units.
-
-    Returns:
-        By name; MAE is lower for better, all others are higher for better.
-    """
-    assert len(prediction) == len(target) > 0
-    return FAMILIES[family].compute(prediction.float(), target.float())
+def regression(prediction: Values, target: Values) -> dict[str, float]:
+    """Numbers of any range: errors as they are, squared errors in the unit of the target."""
+    return {
+        "mae": _mae(prediction, target),
+        "rmse": float((prediction - target).double().square().mean().sqrt()),
+        "corr": _correlation(prediction, target),
+    }
 
 
-def names(family: str) -> tuple[str, ...]:
-    """Names of a family's metrics, in the order in which papers print them."""
-    return FAMILIES[family].names
-
-
-def _mosi(prediction: Values, target: Values) -> dict[str, float]:
+def mosi(prediction: Values, target: Values) -> dict[str, float]:
     """MOSI and MOSEI: errors of values as they are, classes of clipped and rounded ones.
 
     Two-class metrics come as negative against non-negative over all examples (`has0`), and as
@@ -69,7 +48,7 @@ def _mosi(prediction: Values, target: Values) -> dict[str, float]:
     }
 
 
-def _sims(prediction: Values, target: Values) -> dict[str, float]:
+def sims(prediction: Values, target: Values) -> dict[str, float]:
     """SIMS: everything of values clipped to [-1, 1]; bins are open below and closed above."""
     prediction, target = prediction.clamp(-1.0, 1.0), target.clamp(-1.0, 1.0)
     signs = prediction > 0, target > 0
@@ -88,10 +67,26 @@ def _sims(prediction: Values, target: Values) -> dict[str, float]:
     }
 
 
+def mag(prediction: Values, target: Values) -> dict[str, float]:
+    """MOSI and MOSEI as MAG-BERT and MIM evaluate them: all but the seven classes without zeros.
+
+    A prediction of exactly zero counts as positive here, in `mosi` as negative.
+    """
+    nonzero = target != 0
+    p, t = prediction[nonzero], target[nonzero]
+    signs = p >= 0, t >= 0
+    return {
+        "mae_non0": _mae(p, t) if len(t) else 0.0,
+        "corr_non0": _correlation(p, t) if len(t) else 0.0,
+        "acc_7": _accuracy(_rounded(prediction, 3.0), _rounded(target, 3.0)),
+        "acc_2_non0": _accuracy(*signs),
+        "f1_non0": _weighted_f1(*signs),
+    }
+
+
 def _rounded(values: Values, bound: float) -> Int[Tensor, " batch"]:
     """Clipped to [-bound, bound] and rounded, halves to the even neighbour."""
-    # NaN has no integer; as 99 it equals no class.
-    return values.clamp(-bound, bound).round().nan_to_num(nan=99.0).long()
+    return values.clamp(-bound, bound).round().long()
 
 
 def _mae(prediction: Values, target: Values) -> float:
@@ -118,22 +113,3 @@ def _weighted_f1(prediction: Signs, target: Signs) -> float:
         hits = int((is_label & is_called).sum())
         total += support * 2.0 * hits / max(support + called, 1)
     return total / max(len(target), 1)
-
-
-FAMILIES: Mapping[str, Family] = {
-    "mosi": Family(
-        (
-            "mae",
-            "corr",
-            "acc_7",
-            "acc_5",
-            "acc_2_has0",
-            "f1_has0",
-            "acc_2_non0",
-            "f1_non0",
-        ),
-        _mosi,
-    ),
-    "sims": Family(("mae", "corr", "acc_2", "acc_3", "acc_5", "f1"), _sims),
-}
-"""By the name that `datasets.Task.metrics` gives."""

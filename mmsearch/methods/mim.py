@@ -1,0 +1,361 @@
+"""MIM: modalities purified step by step, and guided by whichever of them errs less.
+
+Paper: Multimodal Information Modulation (MIM), with a unimodal purification network (UPN) and
+knowledge guided by samples (KGS); code: zengy268/MIM, which is not complete.
+Unusual: a gate opens or shuts each step of a modality. On vectors, which are sequences of one
+step, the gate is trivial: it can only keep or drop a whole modality of an example.
+Differs from the paper, whose text was not to be had, and from its code:
+* Text features are given as a sequence, all of whose steps are used, so no BERT is trained, and
+  what it says of a whole sentence (CLS) is not dropped. The published learning rate, 1e-5 for
+  everything, is that of fine-tuning one; the default here is one that trains what is left.
+* The code steps the UPN by one Adam on the masked and penalty terms, then all weights by another on
+  the rest. Here one step takes the sum of both gradients, those terms' gradient being kept to the
+  UPN: the same gradients reach the same weights from the same forward pass, but the UPN moves once
+  a batch and Adam scales the sum. That needs no second pass over the data, keeps the terms of a
+  batch together, and works at every ZeRO stage and under accumulation.
+* Its UPN is built for one number of steps; here scores are mixed on a grid (`StepScores`), and the
+  ReLU in front of the mixture, under which 3 of 10 UPNs never learn, is a switch.
+* Padding is left out of convolutions, attention, gates, means and the penalty, where the code takes
+  it in: batches are cut to their longest example, on which no prediction may depend.
+* Two to six modalities of any names, of which `text` alone has no transformer; for three the
+  Adjuster and the distillation are the code's.
+* The fusions are this project's, which project each modality first, unlike the code's product.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from mmsearch.batch import Batch
+from mmsearch.datasets.task import Task
+from mmsearch.encoders import (
+    StepEncoder,
+    StepEncoders,
+    StepScores,
+    TemporalConvolution,
+    TemporalTransformer,
+    mean_of_steps,
+)
+from mmsearch.errors import Problem, StudyError
+from mmsearch.fusion import FusionConfig, Multiplicative
+from mmsearch.fusion import build as build_fusion
+from mmsearch.losses.distillation import from_the_best, from_the_better
+from mmsearch.losses.hard_concrete import HardConcrete, uniform_noise
+from mmsearch.losses.precision import full_precision
+from mmsearch.methods.base import Method, MethodConfig, ParameterGroup, Progress, trained
+
+TEXT = "text"
+"""The modality whose steps come from a language model, and need no transformer of ours."""
+REACH = 1
+"""Neighbours on either side that a convolution sees."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One modality of a batch."""
+
+    unmasked: Float[Tensor, "batch features"]
+    """Mean over all steps, u_m."""
+    purified: Float[Tensor, "batch features"]
+    """Mean over all steps, those whose gate is shut counted as zeros, p_m."""
+    confined: Float[Tensor, "batch features"]
+    """The same as `purified`; its gradient reaches the UPN alone."""
+    penalty: Float[Tensor, ""]
+    """Expected share of open gates; its gradient reaches the UPN alone."""
+
+
+class MIM(Method):
+    """Regression from two to six modalities, sequences of any length."""
+
+    class Config(MethodConfig):
+        """Defaults: the released code's, learning rates excepted."""
+
+        batch_size: int = Field(16, ge=1)
+        """Examples per forward pass, over all workers of the gang."""
+        learning_rate: float = Field(1e-3, gt=0.0)
+        """Adam's learning rate of encoders, heads and fusion; the code's is 1e-5, with a BERT."""
+        learning_rate_upn: float = Field(1e-3, gt=0.0)
+        """Adam's learning rate of the UPN, which the code steps twice a batch."""
+        weight_decay: float = Field(0.0, ge=0.0)
+        """Weight decay of all weights."""
+
+        fusion: FusionConfig = Multiplicative.Config(features=80)
+        """How the purified modalities are joined. After `concat` comes a layer with tanh, as in
+        the code; after the others the prediction."""
+
+        features: int = Field(80, ge=2)
+        """Width d of every modality's steps; a multiple of `heads`."""
+        layers: int = Field(3, ge=1)
+        """Layers of the transformers."""
+        heads: int = Field(5, ge=1)
+        """Attention heads of the transformers."""
+        dropout_attention: float = Field(0.5, ge=0.0, lt=1.0)
+        """Dropout of attention's weights."""
+        dropout_relu: float = Field(0.3, ge=0.0, lt=1.0)
+        """Dropout inside the transformers' feed-forward parts."""
+        dropout_residual: float = Field(0.3, ge=0.0, lt=1.0)
+        """Dropout of what attention and feed-forward parts add."""
+        dropout_embedding: float = Field(0.2, ge=0.0, lt=1.0)
+        """Dropout in front of the transformers."""
+        activation: Literal["tanh", "relu", "gelu"] = "tanh"
+        """Applied to steps before their mean; the code's is not known."""
+
+        gate_bias: float = 3.0
+        """Added to the gates' logits (loc_bias): above 0 gates start out open."""
+        gate_temperature: float = Field(1 / 3, gt=0.0)
+        """Temperature of the gates."""
+        gate_gamma: float = Field(-0.2, lt=0.0, ge=-1.0)
+        """Lower end gamma of the stretched gates; their upper end zeta is 1."""
+        gate_threshold: float = Field(0.6, gt=0.0, lt=1.0)
+        """Gate value above which a gate counts as open."""
+        gate_points: int = Field(50, ge=5)
+        """Points T of the grid on which gate scores are mixed over time."""
+        gate_relu: bool = False
+        """Whether a step's score passes a ReLU before the mixture, as in the code; where scores
+        start out negative the LSTM then never learns (3 of 10 initial weights)."""
+        deterministic_eval: bool = True
+        """Whether evaluation takes gates without noise; the code draws noise there too."""
+
+        penalty_weight: float = Field(0.1, ge=0.0)
+        """Weight p_w of the penalty on open gates; 0 leaves it out."""
+        unmask_weight: float = Field(1.0, gt=0.0)
+        """Weight of the unmasked modalities' losses, from which the unimodal heads learn."""
+        mask_weight: float = Field(1.0, ge=0.0)
+        """Weight of the purified modalities' losses, for the UPN alone; 0 leaves them out."""
+        intra_weight: float = Field(1.0, ge=0.0)
+        """Weight of KGS within modalities; 0 leaves it out."""
+        inter_weight: float = Field(1.0, ge=0.0)
+        """Weight of KGS between modalities; 0 leaves it out."""
+        kgs_granularity: Literal["sample", "batch"] = "sample"
+        """Whether who teaches is decided for each example, or for the batch by its mean errors,
+        as the released code has it."""
+        kd_temperature: float = Field(10.0, gt=0.0)
+        """Temperature T of the distillation between modalities, times the teacher's alpha."""
+        kd_divide_by_T: bool = False  # noqa: N815
+        """Whether features are divided by T; the code only multiplies the term by its square."""
+
+        @model_validator(mode="after")
+        def _heads_divide_features(self) -> "MIM.Config":
+            if self.features % self.heads:
+                raise ValueError(
+                    f"heads must divide features, got heads={self.heads}, features={self.features}"
+                )
+            return self
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__()
+        _check(task)
+        # Narrower than every method's, which is sound for what is set once and frozen.
+        self.config: MIM.Config = config  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.task = task
+        self.names = tuple(task.modalities)
+        self.encoders = nn.ModuleDict(
+            {name: _encoder(config, name, width) for name, width in task.modalities.items()}
+        )
+        self.upn = nn.ModuleDict(
+            {
+                name: StepScores(config.features, points=config.gate_points, relu=config.gate_relu)
+                for name in self.names
+            }
+        )
+        self.heads = nn.ModuleDict({name: Head(config.features) for name in self.names})
+        self.fusion = build_fusion(config.fusion, dict.fromkeys(self.names, config.features))
+        self.prediction = _prediction(config, self.fusion.out_features)
+        self.gate = HardConcrete(
+            bias=config.gate_bias,
+            temperature=config.gate_temperature,
+            gamma=config.gate_gamma,
+            threshold=config.gate_threshold,
+        )
+
+    def forward(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Predictions from the fused purified modalities, in model units."""
+        purified: dict[str, Tensor] = {}
+        for name in self.names:
+            lengths = batch.lengths[name]
+            sequence = self.encoders[name](batch.inputs[name], lengths)
+            purified[name], _ = self._purified(name, sequence, lengths)
+        return self._fused(purified)
+
+    def losses(self, batch: Batch, progress: Progress) -> dict[str, Float[Tensor, ""]]:
+        """L1 of the task and of each modality, unmasked and purified, penalties, and KGS.
+
+        `masked/` and `penalty/` reach the weights of the UPN alone, all others every weight. All
+        are means over this part of the batch: what is compared by the batch's means is gathered,
+        the terms are not, so none is coupled.
+        """
+        config, target = self.config, batch.target
+        views = {name: self._view(name, batch) for name in self.names}
+        unmasked = {name: self._judged(name, view.unmasked) for name, view in views.items()}
+        purified = {name: self._judged(name, view.purified) for name, view in views.items()}
+        fused = self._fused({name: view.purified for name, view in views.items()})
+        terms = {"task": (fused - target).abs().mean()}
+        for name, view in views.items():
+            error = (unmasked[name] - target).abs().mean()
+            terms[f"unmasked/{name}"] = config.unmask_weight * error
+            if config.mask_weight > 0:
+                judged = self._judged(name, view.confined, learns=False)
+                terms[f"masked/{name}"] = config.mask_weight * (judged - target).abs().mean()
+            if config.penalty_weight > 0:
+                terms[f"penalty/{name}"] = config.penalty_weight * view.penalty
+        return terms | self._guidance(views, unmasked, purified, batch, progress)
+
+    def _guidance(
+        self,
+        views: Mapping[str, View],
+        unmasked: Mapping[str, Float[Tensor, " batch"]],
+        purified: Mapping[str, Float[Tensor, " batch"]],
+        batch: Batch,
+        progress: Progress,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """KGS: L_intra by modality and L_inter, from the errors that say who teaches."""
+        config = self.config
+        terms: dict[str, Tensor] = {}
+        if config.intra_weight == 0 and config.inter_weight == 0:
+            return terms
+        predictions = [torch.stack(list(values.values())) for values in (unmasked, purified)]
+        errors = (torch.stack(predictions).detach() - batch.target).abs()
+        if config.kgs_granularity == "batch":
+            errors = progress.gather(errors.permute(2, 0, 1).contiguous()).mean(dim=0)
+        if config.intra_weight > 0:
+            for index, name in enumerate(self.names):
+                pair = unmasked[name], purified[name]
+                value = from_the_better(pair, (errors[0, index], errors[1, index]))
+                terms[f"intra/{name}"] = config.intra_weight * value
+        if config.inter_weight > 0:
+            features = torch.stack([views[name].purified.float() for name in self.names])
+            with full_precision(features):
+                value = from_the_best(
+                    features,
+                    errors[1],
+                    temperature=config.kd_temperature,
+                    divide=config.kd_divide_by_T,
+                )
+            terms["inter"] = config.inter_weight * value
+        return terms
+
+    def _view(self, name: str, batch: Batch) -> View:
+        """One modality's vectors, and what its UPN makes of them.
+
+        The UPN sees every sequence twice, under the same noise: once as it is, and once cut off
+        from the encoder for the terms that are for the UPN alone.
+        """
+        lengths = batch.lengths[name]
+        attached = self.encoders[name](batch.inputs[name], lengths)
+        both = torch.cat([attached, attached.detach()])
+        vectors, open_shares = self._purified(name, both, lengths.repeat(2), copies=2)
+        purified, confined = vectors.chunk(2)
+        return View(
+            unmasked=mean_of_steps(self._activated(attached), lengths),
+            purified=purified,
+            confined=confined,
+            penalty=open_shares.chunk(2)[1].mean(),
+        )
+
+    def _purified(
+        self,
+        name: str,
+        sequence: Float[Tensor, "batch steps features"],
+        lengths: Int[Tensor, " batch"],
+        *,
+        copies: int = 1,
+    ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, " batch"]]:
+        """Vectors behind the gates, and each example's expected share of open ones.
+
+        Noise is drawn while training, and elsewhere if asked for; `copies` of a batch share it.
+        """
+        scores = self.upn[name](sequence, lengths).float()
+        noise = None
+        if self.training or not self.config.deterministic_eval:
+            noise = uniform_noise(scores[: len(scores) // copies]).repeat(copies, 1)
+        with full_precision(scores):
+            gates = self.gate.gates(scores, noise)
+            chances = self.gate.open_probability(scores)
+        gated = self._activated(gates.to(sequence.dtype).unsqueeze(2) * sequence)
+        shares = mean_of_steps(chances.unsqueeze(2), lengths).squeeze(1)
+        return mean_of_steps(gated, lengths), shares
+
+    def _activated(
+        self, sequence: Float[Tensor, "batch steps features"]
+    ) -> Float[Tensor, "batch steps features"]:
+        activations = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
+        return activations[self.config.activation](sequence)
+
+    def _judged(
+        self, name: str, features: Float[Tensor, "batch features"], *, learns: bool = True
+    ) -> Float[Tensor, " batch"]:
+        """What the modality's head predicts from its unmasked or purified features."""
+        return self.heads[name](features, learns=learns).float()
+
+    def _fused(
+        self, purified: Mapping[str, Float[Tensor, "batch features"]]
+    ) -> Float[Tensor, " batch"]:
+        return self.prediction(self.fusion(purified)).squeeze(1).float()
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """`upn` and `other`."""
+        config = self.config
+        others = trained([self.encoders, self.heads, self.fusion, self.prediction])
+        return [
+            ParameterGroup(
+                "upn", trained([self.upn]), config.learning_rate_upn, config.weight_decay
+            ),
+            ParameterGroup("other", others, config.learning_rate, config.weight_decay),
+        ]
+
+
+class Head(nn.Module):
+    """One modality's linear prediction."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        linear = nn.Linear(features, 1)
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(
+        self, features: Float[Tensor, "batch features"], *, learns: bool = True
+    ) -> Float[Tensor, " batch"]:
+        """The prediction; unless it `learns`, its gradient goes to the features alone."""
+        weight, bias = self.weight, self.bias
+        if not learns:
+            weight, bias = weight.detach(), bias.detach()
+        return nn.functional.linear(features, weight, bias).squeeze(1)
+
+
+def _check(task: Task) -> None:
+    """Raises StudyError for a task that is no regression."""
+    if task.loss_family != "regression":
+        rule = f"mim predicts a number; {task.dataset} has {len(task.classes)} classes"
+        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
+
+
+def _encoder(config: MIM.Config, name: str, in_features: int) -> StepEncoder:
+    convolution = TemporalConvolution(
+        TemporalConvolution.Config(features=config.features, reach=REACH), in_features
+    )
+    if name == TEXT:
+        return convolution
+    transformer = TemporalTransformer.Config(
+        features=config.features,
+        layers=config.layers,
+        heads=config.heads,
+        attention_dropout=config.dropout_attention,
+        relu_dropout=config.dropout_relu,
+        residual_dropout=config.dropout_residual,
+        embedding_dropout=config.dropout_embedding,
+    )
+    return StepEncoders(convolution, TemporalTransformer(transformer))
+
+
+def _prediction(config: MIM.Config, fused: int) -> nn.Module:
+    """From the fused vector to one number; the code's concatenation has a layer in between."""
+    if config.fusion.kind != "concat":
+        return nn.Linear(fused, 1)
+    return nn.Sequential(
+        nn.Linear(fused, config.features), nn.Tanh(), nn.Linear(config.features, 1)
+    )
