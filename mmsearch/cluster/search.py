@@ -150,6 +150,7 @@ def search(
     *,
     site: Site,
     listeners: Sequence[Listener] = (),
+    notice: Callable[[str], None] = lambda _: None,
 ) -> str | None:
     """Trains trials until the budget is used up, one of its limits is reached, or Ctrl-C.
 
@@ -158,6 +159,7 @@ def search(
         data: train and valid.
         site: where it runs.
         listeners: follow every trial.
+        notice: told once why the search winds down, when it begins to.
 
     Returns:
         Why it ended early, or None when every trial of the budget has its ending.
@@ -168,7 +170,7 @@ def search(
     """
     machines.start(site.address)
     try:
-        return _search(ledger, data, site, listeners)
+        return _search(ledger, data, site, listeners, notice)
     finally:
         machines.stop()
 
@@ -178,6 +180,7 @@ def _search(
     data: SearchData,
     site: Site,
     listeners: Sequence[Listener],
+    notice: Callable[[str], None],
 ) -> str | None:
     room = machines.room(ledger.study.resources)
     limits = Limits(
@@ -198,6 +201,7 @@ def _search(
     def tick() -> None:
         interruption.reason = interruption.reason or limits.reached()
         if interruption.reason and not dispatcher.winding_down:
+            notice(interruption.reason)
             dispatcher.wind_down()
 
     def wanted() -> int:
