@@ -138,6 +138,28 @@ def test_ctrl_c_saves_what_runs_and_resume_goes_on_from_there(tmp_path):
     assert [o.epoch for o in resumed.observations] == list(range(1, resumed.epoch + 1))
 
 
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path):
+    driver = subprocess.Popen(
+        command(tmp_path),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    )
+    wait_for(lambda: ended(tmp_path) >= 1)
+    children = psutil.Process(driver.pid).children(recursive=True)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
     """A study of one trial on record."""
