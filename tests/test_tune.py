@@ -70,7 +70,9 @@ def test_a_search_leaves_a_record_a_table_a_best_configuration_curves_and_logs(t
     assert best["published"].keys() == found.incumbent.config.keys()
     assert len(rows(tmp_path)) == 5
     assert sorted(path.name for path in (folder / "tensorboard").glob("trial-*"))[0] == "trial-0000"
-    assert (folder / "logs" / "trial-0000.log").exists()
+    log = (folder / "logs" / "trial-0000.log").read_text()
+    assert "trial 0 from epoch 0: {" in log
+    assert "epoch 3  " in log
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
     assert kept == {"trial-0000", f"trial-{found.incumbent.number:04d}"}
     assert "best configuration" in done.stdout
