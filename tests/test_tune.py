@@ -70,7 +70,9 @@ def test_a_search_leaves_a_record_a_table_a_best_configuration_curves_and_logs(t
     assert best["published"].keys() == found.incumbent.config.keys()
     assert len(rows(tmp_path)) == 5
     assert sorted(path.name for path in (folder / "tensorboard").glob("trial-*"))[0] == "trial-0000"
-    assert (folder / "logs" / "trial-0000.log").exists()
+    log = (folder / "logs" / "trial-0000.log").read_text()
+    assert "trial 0 from epoch 0: {" in log
+    assert "epoch 3  " in log
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
     assert kept == {"trial-0000", f"trial-{found.incumbent.number:04d}"}
     assert "best configuration" in done.stdout
@@ -136,6 +138,28 @@ def test_ctrl_c_saves_what_runs_and_resume_goes_on_from_there(tmp_path):
     resumed = record(tmp_path).trials[running[0].number]
     assert isinstance(resumed.state, Completed)
     assert [o.epoch for o in resumed.observations] == list(range(1, resumed.epoch + 1))
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path):
+    driver = subprocess.Popen(
+        command(tmp_path),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    )
+    wait_for(lambda: ended(tmp_path) >= 1)
+    children = psutil.Process(driver.pid).children(recursive=True)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
 
 
 @pytest.fixture(scope="module")

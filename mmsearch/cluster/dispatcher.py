@@ -47,7 +47,7 @@ class Dispatcher:
         ledger: Ledger,
         *,
         out: Path,
-        post: Callable[[str, Order], None],
+        post: Callable[[str, Order], object],
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._ledger = ledger

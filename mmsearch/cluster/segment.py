@@ -1,8 +1,10 @@
 """What one worker does with its gang's orders: builds, trains, saves. No Ray in here."""
 
+import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -51,6 +53,7 @@ class Segments:
             trainer = self._trainer = self._trainer or self._built()
             if not isinstance(order, Save):
                 observations = tuple(trainer.advance(until))
+                _log(observations)
             saved, seconds = self._saved(trainer) if save or trainer.finished else (None, 0.0)
         except Exception as error:  # noqa: BLE001  whatever a method raises ends its trial alone
             traceback.print_exc()
@@ -65,6 +68,8 @@ class Segments:
     def _built(self) -> Trainer:
         assert self._begin is not None
         begin = self._begin
+        start = begin.checkpoint.epoch if begin.checkpoint else 0
+        print(f"trial {begin.number} from epoch {start}: {json.dumps(dict(begin.config))}")
         trainer = Trainer(
             self._study, self._data, begin.config, seed=begin.seed, worker=self._worker
         )
@@ -84,6 +89,14 @@ class Segments:
         if self._trainer is not None:
             trainer, self._trainer = self._trainer, None
             trainer.close()
+
+
+def _log(observations: Sequence[Observation]) -> None:
+    """A line an epoch: what it took, the loss, and the metrics."""
+    for seen in observations:
+        shown = {k: v for k, v in seen.metrics.items() if k.startswith(("valid/", "train/loss"))}
+        values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        print(f"epoch {seen.epoch}  {seen.train_seconds:.2f} s  {values}")
 
 
 def _redirect(log: str, rank: int) -> None:

@@ -76,10 +76,23 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         raise typer.Exit(2) from None
+    except OSError as error:
+        print(f"error: {_disk(error)}", file=sys.stderr)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
+        print("stopped at once; the same command with --resume goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED_EXIT) from None
     if not finished:
         raise typer.Exit(INTERRUPTED_EXIT)
+
+
+def _disk(error: OSError) -> Problem:
+    """A disk that is full, read-only or gone; what is on record stays."""
+    return Problem(
+        str(error.filename or "a file of the study"),
+        (error.strerror or str(error)).lower(),
+        "Mend that, then go on with the same command and --resume.",
+    )
 
 
 def hours_until(deadline: str, *, now: datetime) -> float:

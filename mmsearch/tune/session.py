@@ -55,6 +55,7 @@ def _search(request: Request, study: Study, place: Place, data: SearchData) -> b
                     data,
                     site=Site(place.folder, request.address),
                     listeners=(curves, files, view),
+                    notice=view.notice,
                 )
             finally:
                 files.write()

@@ -30,7 +30,14 @@ class View:
         self._ended_before = 0
         self._running: dict[int, Trial] = {}
         self._summary = summary(record())
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4)
+        # What the engines print must stay in their log, which rich would take it out of.
+        self._live = Live(
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> Self:
         self._ended_before = ended(self._summary)
@@ -60,6 +67,11 @@ class View:
         self._summary = summary(self._record())
         if not self._console.is_terminal:
             self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
+
+    def notice(self, reason: str) -> None:
+        """Says that the search winds down."""
+        text = f"{reason}: saving what runs; Ctrl-C ends at once, --resume goes on either way"
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, trial: Trial) -> str:
         budget = self._study.budget.trials
