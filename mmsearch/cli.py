@@ -2,6 +2,7 @@
 
 import typer
 
+from mmsearch.data import data
 from mmsearch.tune.options import tune
 
 app = typer.Typer(
@@ -10,6 +11,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(tune)
+app.command()(data)
 
 
 @app.callback()

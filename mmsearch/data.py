@@ -1,4 +1,4 @@
-"""`python -m mmsearch.data`: which datasets are known, which are there and right, where to get more.
+"""`python -m mmsearch.data`: which datasets are known, there and right, and where the others are.
 
 Unusual: a listing never fails, whatever is wrong is part of it; asking for one dataset does.
 """
@@ -6,7 +6,7 @@ Unusual: a listing never fails, whatever is wrong is part of it; asking for one 
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +108,7 @@ def _described(found: "Inspection") -> Iterator[str]:
 
 
 @contextmanager
-def _folder_of_datasets(folder: Path | None) -> Iterator[None]:
+def _folder_of_datasets(folder: Path | None) -> Generator[None, None, None]:
     """For a while, datasets are looked for in this folder and not where the environment says."""
     from mmsearch.datasets.base import VARIABLE
 

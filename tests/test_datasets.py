@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_mmsa import layout, load
+from toy_mmsa import UNLISTED, layout, load, write
 
 from mmsearch import datasets
-from mmsearch.datasets import base, held_out, mosei922
+from mmsearch.datasets import base, held_out, inspection, mosei922
 from mmsearch.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,6 +133,34 @@ def test_only_held_out_asks_a_dataset_for_test() -> None:
     assert askers == ["held_out.py"]
 
 
+def test_only_the_command_that_checks_data_inspects_it() -> None:
+    importers = [
+        path.name
+        for path in (ROOT / "mmsearch").rglob("*.py")
+        if "datasets.inspection" in path.read_text(encoding="utf-8")
+    ]
+    assert importers == ["data.py"]
+
+
+def test_nothing_of_test_but_its_rows_leaves_an_inspection(tmp_path: Path) -> None:
+    content = layout()
+    write(tmp_path / "unaligned_50.pkl", content)
+    with pytest.warns(UserWarning, match=UNLISTED):
+        before = inspection.inspect("mosi", folder=tmp_path)
+    for key in ("text", "audio", "vision", "regression_labels"):
+        content["test"][key] = content["test"][key] * 0.5
+    write(tmp_path / "unaligned_50.pkl", content)
+    with pytest.warns(UserWarning, match=UNLISTED):
+        after = inspection.inspect("mosi", folder=tmp_path)
+    assert (after.rows, after.fingerprint) == (before.rows, before.fingerprint)
+    assert torch.equal(after.task.train_target, before.task.train_target)
+    assert before.rows == {"train": 6, "valid": 3, "test": 4}
+
+
+def test_an_inspection_and_a_search_see_the_same_data() -> None:
+    assert inspection.inspect("mfeat").fingerprint == datasets.load("mfeat").fingerprint
+
+
 def test_nothing_in_the_package_imports_held_out() -> None:
     importers = [
         path.name
@@ -161,6 +189,14 @@ def test_valid_has_the_label_spread_of_train() -> None:
     fractions = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9])
     difference = data.train.target.quantile(fractions) - data.valid.target.quantile(fractions)
     assert difference.abs().max() < 0.1
+
+
+def test_of_many_classes_the_balance_tells_the_rarest_and_the_commonest() -> None:
+    label = torch.cat([torch.arange(12), torch.tensor([3, 3, 5])])
+    told = base.class_balance(label, [f"c{number}" for number in range(12)])
+    assert told == (
+        "15 train labels in 12 classes, 1 of c0 to 3 of c3: answering always c3 has accuracy 0.20"
+    )
 
 
 # Fingerprints

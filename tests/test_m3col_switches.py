@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import toys
 from toy_m3col import OMICS, SOFT, built, tell, terms_of
 
 from mmsearch.losses.mixup import Mixup
@@ -53,7 +54,7 @@ def of_both_phases(method: M3CoL) -> dict[str, float]:
         ({"label_mixup_beta": 3.0}, set()),
         ({"learning_rate": 1.0, "weight_decay": 1.0}, set()),
     ],
-    ids=str,
+    ids=toys.shown,
 )
 def test_a_switch_changes_its_terms_and_no_other(
     config: dict[str, Any], changed: set[str], monkeypatch: pytest.MonkeyPatch
@@ -72,7 +73,7 @@ def test_a_switch_changes_its_terms_and_no_other(
         ({"mixup_pct": 0.0}, {"m3co"}),
         ({"mixup_pct": 1.0}, {"multi_soft_clip"}),
     ],
-    ids=str,
+    ids=toys.shown,
 )
 def test_an_ablation_leaves_out_its_terms(
     config: dict[str, Any], gone: set[str], monkeypatch: pytest.MonkeyPatch
@@ -105,7 +106,7 @@ def test_two_modalities_are_contrasted_both_ways_by_either_kind_of_pairs(
         ({"label_mixup": "mrna", "contrast_weight": 0.0}, [(1, 0.2, 1.0)]),
         ({"contrast_weight": 0.0}, []),
     ],
-    ids=str,
+    ids=toys.shown,
 )
 def test_mixups_are_drawn_as_configured(
     config: dict[str, Any],

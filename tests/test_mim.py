@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toys
 from plain_loop import PlainLoop
 from test_guidance import numpy_best
 from toy_mim import HALF_SHUT, NAMES, SMALL, batch_of, built, predictions, terms_of, values, vectors
@@ -225,7 +226,7 @@ def test_a_weight_scales_its_terms_and_no_other_and_0_leaves_them_out(weight: st
         ({"gate_temperature": 0.9}, {"task", "masked/", "intra/", "inter", "penalty/"}),
         ({"gate_bias": 0.1}, {"task", "masked/", "intra/", "inter", "penalty/"}),
     ],
-    ids=str,
+    ids=toys.shown,
 )
 def test_a_switch_changes_these_terms_and_no_other(config: dict[str, Any], touched: set[str]):
     before, after = terms_of(built(**HALF_SHUT)), terms_of(built(**{**HALF_SHUT, **config}))

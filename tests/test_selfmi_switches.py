@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toys
 from plain_loop import PlainLoop
 from torch import Tensor, nn
 from toy_selfmi import SPACES, built, terms_of, values, visit
@@ -25,7 +26,7 @@ TERMS = ["task", "unimodal/", "cpc/", "pair/"]
         ({"pair_weight": 0.0}, ["task", "unimodal/", "cpc/"]),
         ({"pair_mi": "mmilb"}, ["task", "unimodal/", "cpc/", "likelihood/", "entropy/"]),
     ],
-    ids=str,
+    ids=toys.shown,
 )
 def test_an_ablation_leaves_out_its_terms_and_their_modules(config: dict[str, Any], kinds: list):
     found = terms_of(built(**config))

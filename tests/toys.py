@@ -136,3 +136,8 @@ def _two_way_gather() -> Callable[[int], Callable[[Tensor], Tensor]]:
         return gather
 
     return of
+
+
+def shown(value: object) -> str:
+    """The id of a test's parameter: sets in one order, so that all test processes agree."""
+    return f"{{{', '.join(sorted(map(str, value)))}}}" if isinstance(value, set) else str(value)

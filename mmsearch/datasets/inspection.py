@@ -46,5 +46,5 @@ def inspect(name: str, *, folder: Path | None = None) -> Inspection:
     dataset = find(name)
     examples = dataset.read(get_args(SplitName), folder)
     data = search_data(dataset, examples, folder)
-    rows = {split: len(part.label) for split, part in examples.items()}
+    rows: dict[SplitName, int] = {split: len(part.label) for split, part in examples.items()}
     return Inspection(data.task, rows, data.fingerprint)
