@@ -184,6 +184,17 @@ def test_what_an_arm_does_not_search_is_in_every_configuration(
     assert config["fusion"] == {"kind": "low_rank", "features": features, "rank": 4}
 
 
+def test_variants_change_one_choice_of_the_published_configuration_at_a_time() -> None:
+    study = read()
+    (change, config), *others = study.variants()
+    assert change == "fusion = low_rank"
+    assert config == {
+        **study.published,
+        "fusion": {"kind": "low_rank", "features": 64, "rank": 2},
+    }
+    assert others == []
+
+
 # Files and names.
 
 

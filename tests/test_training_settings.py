@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import toy_training as toy
 
 from mmsearch.errors import TrainingError
+from mmsearch.space import Choice, Space, Uniform
 from mmsearch.study import Resources
 from mmsearch.training import Worker, check, settings
 
@@ -85,6 +87,15 @@ def test_what_mmsearch_sets_is_refused_with_the_place_to_set_it(key: str) -> Non
 def test_a_mistake_is_explained(table: dict[str, Any], says: str) -> None:
     (problem,) = problems(table)
     assert says in problem
+
+
+def test_a_choice_that_brings_phases_needs_stage_0_too() -> None:
+    space = Space({"phases": Choice(("one", "two")), "share": Uniform(0.5, 1.0)})
+    study = replace(toy.study(deepspeed=toy.stage(1)), space=space, published=CONFIG.model_dump())
+    rule = "with phases = two toy trains in several phases, which needs ZeRO stage 0"
+    with pytest.raises(TrainingError, match=rule):
+        check(study, CONFIG, task=toy.data().task)
+    check(replace(study, deepspeed={}), CONFIG, task=toy.data().task)
 
 
 def test_several_phases_need_stage_0() -> None:

@@ -1,12 +1,13 @@
 """A study as data: method, dataset, objective, budget, scheduler, sampler, resources, space."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from mmsearch.space import Space
+from mmsearch.space import Choice, Primitive, Space
 from mmsearch.trial import Direction, Observation, Scalar
 
 
@@ -126,6 +127,26 @@ class Study:
         """
         return {**self.published, **assignment}
 
+    def variants(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The published configuration with one choice or arm changed: what changed, and all of it.
+
+        Parameters of an arm that comes alive have their first value, or the low end of their range.
+        """
+        published = self.space.primitives(self.published)
+        for name, (primitive, answer) in published.items():
+            others = primitive.values if isinstance(primitive, Choice) else ()
+            for value in others:
+                if value != answer and name in self.space.parameters:
+                    answers = {key: old for key, (_, old) in published.items()} | {name: value}
+                    ask = partial(_answer, answers)
+                    yield f"{name} = {value}", self.configuration(self.space.assign(ask))
+
     def coordinates(self, config: Mapping[str, Any]) -> dict[str, Scalar]:
         """The searched part of a configuration, flat, by parameter name."""
         return self.space.flatten(config)
+
+
+def _answer(answers: Mapping[str, Scalar], name: str, primitive: Primitive) -> Scalar:
+    if name in answers:
+        return answers[name]
+    return primitive.values[0] if isinstance(primitive, Choice) else primitive.low

@@ -4,7 +4,9 @@ Unusual: values are checked by DeepSpeed's own models, but only where a study ha
 importing them takes seconds.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -105,6 +107,7 @@ def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> No
     if task is not None:
         method = methods.build(study.method, config.model_dump(), task)
         problems += [*phase_problems(study, method), *objective_problems(study, task)]
+        problems += _variant_problems(study, task) if stage(study) and not problems else ()
     if problems:
         raise TrainingError(problems)
 
@@ -142,6 +145,15 @@ def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
             f"{study.method} trains in several phases, which needs ZeRO stage 0",
             "Leave it out, and use torch_autocast for speed.",
         )
+
+
+def _variant_problems(study: Study, task: Task) -> Iterator[Problem]:
+    """Choices of the space with which the method has phases that the published one has not."""
+    for change, config in study.variants():
+        method = methods.build(study.method, config, task)
+        for problem in phase_problems(study, method):
+            way_out = "Leave it out, or take that choice out of [space]."
+            yield replace(problem, rule=f"with {change} {problem.rule}", way_out=way_out)
 
 
 def _place(key: str) -> str:
@@ -196,6 +208,9 @@ _MODELLED = ("zero_optimization", "bf16", "fp16")
 
 
 def _models() -> dict[str, type[BaseModel]]:
+    if not torch.cuda.is_available():
+        # Unasked, DeepSpeed warns that it looked for a GPU; each worker says its own in `join`.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     from deepspeed.runtime.precision_config import DeepSpeedBF16Config, DeepSpeedFP16Config
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
