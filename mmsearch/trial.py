@@ -77,6 +77,11 @@ class Checkpoint:
     """Workers that wrote it."""
 
 
+def start_epoch(checkpoint: Checkpoint | None) -> int:
+    """Epochs that a trial has seen when a segment begins from this checkpoint, or from none."""
+    return checkpoint.epoch if checkpoint else 0
+
+
 @dataclass(frozen=True)
 class Segment:
     """A stretch of a trial that one gang trained."""
@@ -147,10 +152,6 @@ class Record:
     """Commit, versions, fingerprints of data and code, hardware, seeds: what a paper must say."""
     trials: tuple[Trial, ...]
     """By number."""
-
-    def better(self, left: float, right: float) -> bool:
-        """Whether `left` is strictly better than `right` in the study's direction."""
-        return left < right if self.direction == "minimize" else left > right
 
     @property
     def ranking(self) -> tuple[Trial, ...]:

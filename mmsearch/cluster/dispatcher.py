@@ -23,7 +23,16 @@ from mmsearch.cluster.messages import (
     Stretch,
 )
 from mmsearch.sampling import Ledger
-from mmsearch.trial import Completed, Ending, Observation, Segment, Stopped, Trial, Verdict
+from mmsearch.trial import (
+    Completed,
+    Ending,
+    Observation,
+    Segment,
+    Stopped,
+    Trial,
+    Verdict,
+    start_epoch,
+)
 
 
 class Listener(Protocol):
@@ -156,8 +165,8 @@ class Dispatcher:
             self._next(gang)
 
     def _begin(self, gang: str, trial: Trial) -> None:
-        start_epoch = trial.checkpoint.epoch if trial.checkpoint else 0
-        segment = Segment(self._nodes[gang], start_epoch=start_epoch, started_at=time())
+        start = start_epoch(trial.checkpoint)
+        segment = Segment(self._nodes[gang], start_epoch=start, started_at=time())
         self._ledger.begin(trial.number, segment)
         self._training[gang] = trial.number
         for listener in self._listeners:

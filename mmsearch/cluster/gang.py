@@ -18,6 +18,7 @@ from mmsearch.cluster.messages import Begin, Broken, Finish, Go, Order, Ready, R
 from mmsearch.cluster.pace import Pace
 from mmsearch.cluster.worker import GangWorker
 from mmsearch.study import Study
+from mmsearch.trial import start_epoch
 
 
 @ray.remote(num_cpus=0)
@@ -89,7 +90,7 @@ class Gang(Trainable):
     def _carry_out(self, order: Begin | Go | Save) -> Report:
         if isinstance(order, Begin):
             self._begin = order
-            self._pace.begin(order.checkpoint.epoch if order.checkpoint else 0)
+            self._pace.begin(start_epoch(order.checkpoint))
         assert self._begin is not None
         try:
             if not self._workers:

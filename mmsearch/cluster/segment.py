@@ -14,7 +14,7 @@ from mmsearch.cluster.messages import Begin, Go, Save, Stretch
 from mmsearch.cluster.shipping import Parcel, unpack
 from mmsearch.study import Study
 from mmsearch.training import Diverged, Trainer, Worker, ending_of, join, place
-from mmsearch.trial import Checkpoint, Observation
+from mmsearch.trial import Checkpoint, Observation, start_epoch
 
 
 class Segments:
@@ -68,7 +68,7 @@ class Segments:
     def _built(self) -> Trainer:
         assert self._begin is not None
         begin = self._begin
-        start = begin.checkpoint.epoch if begin.checkpoint else 0
+        start = start_epoch(begin.checkpoint)
         print(f"trial {begin.number} from epoch {start}: {json.dumps(dict(begin.config))}")
         trainer = Trainer(
             self._study, self._data, begin.config, seed=begin.seed, worker=self._worker

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from mmsearch.curves import events, hparams
 from mmsearch.study import Study
-from mmsearch.trial import Observation, Record, Running, Trial
+from mmsearch.trial import Observation, Record, Running, Trial, start_epoch
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Curves:
         self._described = True
         known = {observation.epoch: observation for observation in trial.observations}
         self._runs[trial.number] = _Run(path, kept, known)
-        resumed_at = trial.checkpoint.epoch if trial.checkpoint else 0
+        resumed_at = start_epoch(trial.checkpoint)
         self.observed(trial, [o for o in trial.observations if o.epoch <= resumed_at])
 
     def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:

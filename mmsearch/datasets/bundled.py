@@ -6,22 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsearch.datasets.base import SplitName
+from mmsearch.datasets.base import Dataset, SplitName
 from mmsearch.errors import DataError, Problem
 
 FILES = Path(__file__).parent / "files"
 
 
-def refuse(folder: Path | None, *, name: str) -> None:
-    """Raises DataError if a folder is given for a bundled dataset: it would have no effect."""
-    if folder is not None:
-        raise DataError(
-            Problem(
-                f"dataset {name!r}",
-                f"is bundled with mmsearch, a folder has no effect, got {folder}",
-                "Leave the folder (--data) out, or name another dataset.",
+class Bundled(Dataset):
+    """A dataset that needs no folder."""
+
+    def check(self, folder: Path | None) -> None:
+        """Raises DataError if a folder is given: it would have no effect."""
+        if folder is not None:
+            raise DataError(
+                Problem(
+                    f"dataset {self.name!r}",
+                    f"is bundled with mmsearch, a folder has no effect, got {folder}",
+                    "Leave the folder (--data) out, or name another dataset.",
+                )
             )
-        )
 
 
 def arrays(folder: Path, split: SplitName, names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mmsearch.datasets import bundled
-from mmsearch.datasets.base import Dataset, Examples, SplitName, class_balance
+from mmsearch.datasets.base import Examples, SplitName, class_balance
 from mmsearch.datasets.scaling import MinMax
 from mmsearch.datasets.task import TargetTransform, Task
 
@@ -22,14 +22,10 @@ VIEWS = ("fou", "fac", "kar", "pix", "zer", "mor")
 CLASSES = tuple("0123456789")
 
 
-class Mfeat(Dataset):
+class Mfeat(bundled.Bundled):
     """The embedded classification: needs no folder."""
 
     name = "mfeat"
-
-    def check(self, folder: Path | None) -> None:
-        """Raises DataError if a folder is given, for it would have no effect."""
-        bundled.refuse(folder, name=self.name)
 
     def read(
         self, splits: Sequence[SplitName], folder: Path | None

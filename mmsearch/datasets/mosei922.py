@@ -25,7 +25,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mmsearch.datasets import bundled
-from mmsearch.datasets.base import Dataset, Examples, SplitName, sign_balance
+from mmsearch.datasets.base import Examples, SplitName, sign_balance
 from mmsearch.datasets.task import TargetTransform, Task
 
 FILES = bundled.FILES / "mosei922"
@@ -54,14 +54,10 @@ class _Scaling:
         return ((values[:, self.keep] - self.mean) / self.deviation).astype(np.float32)
 
 
-class Mosei922(Dataset):
+class Mosei922(bundled.Bundled):
     """The embedded dataset: needs no folder."""
 
     name = "mosei922"
-
-    def check(self, folder: Path | None) -> None:
-        """Raises DataError if a folder is given, for it would have no effect."""
-        bundled.refuse(folder, name=self.name)
 
     def read(
         self, splits: Sequence[SplitName], folder: Path | None

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -122,11 +121,3 @@ class Method(nn.Module, ABC):
 def trained(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
     """Parameters of these modules that take gradients."""
     return [p for module in modules for p in module.parameters() if p.requires_grad]
-
-
-@torch.no_grad()
-def xavier_(module: nn.Module) -> None:
-    """Xavier-normal weights for every matrix of a module; vectors are left alone."""
-    for parameter in module.parameters():
-        if parameter.dim() >= 2:
-            nn.init.xavier_normal_(parameter)
