@@ -1,14 +1,16 @@
 """What data gives and a method takes: named modalities as padded sequences, a target, row numbers.
 
 Unusual: a split is itself a `Batch` of all its rows, held in memory; a training batch is `take`n
-from it by indexing. A modality given as one vector per example is a sequence of length 1.
+from it by indexing. A modality given as one vector per example is a sequence of length 1. What one
+step is depends on who reads it: a method takes features; a network that is fine-tuned under it
+takes tokens (no dimension of their own), images (channel, height, width) or samples of sound.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -16,8 +18,9 @@ from torch import Tensor
 class Batch:
     """Examples of one split."""
 
-    inputs: Mapping[str, Float[Tensor, "batch _steps _features"]]
-    """By modality (`text`, `audio`, `vision`, ...): padded at the end with zeros."""
+    inputs: Mapping[str, Shaped[Tensor, "batch _steps ..."]]
+    """By modality (`text`, `audio`, `vision`, ...): padded at the end. A method's are floats
+    (batch, steps, features), padded with zeros."""
     lengths: Mapping[str, Int[Tensor, " batch"]]
     """By modality: how many steps are real, at least 1."""
     target: Float[Tensor, " batch"] | Int[Tensor, " batch"]
@@ -41,10 +44,11 @@ class Batch:
         )
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Batch":
-        """The same on another device; `dtype` is for the inputs alone, targets keep theirs."""
+        """The same on another device; `dtype` is for inputs of floats alone, all else keeps its."""
         return Batch(
             inputs={
-                name: value.to(device, dtype or value.dtype) for name, value in self.inputs.items()
+                name: value.to(device, dtype if value.is_floating_point() else None)
+                for name, value in self.inputs.items()
             },
             lengths={name: value.to(device) for name, value in self.lengths.items()},
             target=self.target.to(device),

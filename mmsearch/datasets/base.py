@@ -3,7 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from mmsearch.batch import Batch
+from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import TargetTransform, Task
 
 SplitName = Literal["train", "valid", "test"]
@@ -32,6 +33,8 @@ class Examples:
     """By modality: how many steps are real, at least 1."""
     label: Float[Tensor, " batch"] | Int[Tensor, " batch"]
     """In original units, or classes from 0."""
+    raw: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
+    """By modality, for networks that read it; a modality may be in `inputs`, here, or both."""
 
     @classmethod
     def of_vectors(
@@ -50,10 +53,11 @@ class Examples:
             inputs={name: value[rows] for name, value in self.inputs.items()},
             lengths={name: value[rows] for name, value in self.lengths.items()},
             label=self.label[rows],
+            raw={name: value.take(rows) for name, value in self.raw.items()},
         )
 
     def batch(self, transform: TargetTransform, rows: Int[Tensor, " batch"]) -> Batch:
-        """The same as a batch, its target in model units."""
+        """The same as a batch, its target in model units and what is raw left out."""
         return Batch(
             inputs=self.inputs,
             lengths=self.lengths,

@@ -3,7 +3,7 @@
 Unusual: there is no list of datasets; a file of this package that defines `DATASET` is one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmsearch.batch import Batch
 from mmsearch.datasets.base import Dataset, Examples, SplitName
+from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import DataError, Problem, closest
 
@@ -28,6 +29,7 @@ _MACHINERY = {
     "mmsa",
     "mogonet",
     "named_arrays",
+    "raw",
     "scaling",
     "splits",
     "task",
@@ -93,18 +95,41 @@ def search_data(
         examples[split].batch(task.transform, torch.arange(len(examples[split].label)))
         for split in ("train", "valid")
     )
-    return SearchData(task=task, train=train, valid=valid, fingerprint=fingerprint(train, valid))
+    raw = {
+        name: (examples["train"].raw[name], examples["valid"].raw[name])
+        for name in examples["train"].raw
+    }
+    return SearchData(task, train, valid, fingerprint(train, valid, raw), raw)
 
 
-def fingerprint(train: Batch, valid: Batch) -> str:
-    """SHA-256 over names, types, shapes and bytes of two splits, targets in model units."""
+def fingerprint(train: Batch, valid: Batch, raw: Mapping[str, tuple[Raw, Raw]]) -> str:
+    """SHA-256 over names, types, shapes and bytes of two splits, targets in model units.
+
+    Of texts, images and sounds their content counts, not where they lie.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     digest = sha256()
     for split, batch in (("train", train), ("valid", valid)):
         for name, tensor in _tensors(batch).items():
             array = tensor.contiguous().numpy()
             digest.update(f"{split}/{name} {array.dtype.str} {array.shape}\0".encode())
             digest.update(array.data)
+    for name, pair in sorted(raw.items()):
+        for split, part in zip(("train", "valid"), pair, strict=True):
+            digest.update(f"{split}/raw/{name} {part.kind} {len(part)}\0".encode())
+            for entry in _digests(part):
+                digest.update(entry)
     return digest.hexdigest()
+
+
+def _digests(part: Raw) -> Iterator[bytes]:
+    try:
+        yield from part.digests()
+    except OSError as error:
+        rule = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise DataError(Problem(str(error.filename), rule)) from error
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:

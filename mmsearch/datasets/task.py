@@ -1,13 +1,15 @@
 """What is predicted: modalities, target and its transform, loss family, metrics, label balance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmsearch.batch import Batch
+from mmsearch.datasets.raw import Raw
 
 Values = Float[Tensor, "*n"] | Int[Tensor, "*n"]
 
@@ -40,7 +42,8 @@ class Task:
 
     dataset: str
     modalities: Mapping[str, int]
-    """Features per step, by modality, in the order in which they are fused."""
+    """Features per step, by modality, in the order in which they are fused; 0 for a modality that
+    is raw and nothing else, until a backbone is chosen that reads it."""
     loss_family: Literal["regression", "classification"]
     transform: TargetTransform
     bound: float
@@ -61,6 +64,16 @@ class Task:
 
 
 @dataclass(frozen=True)
+class View:
+    """A raw modality as one backbone leaves or takes it, in files that workers map."""
+
+    folder: Path
+    """Has `<split>.npy` and `<split>_lengths.npy` of train and valid."""
+    width: int
+    """Features of each step that a method gets."""
+
+
+@dataclass(frozen=True)
 class SearchData:
     """What a search may see of a dataset: never the test split."""
 
@@ -69,3 +82,7 @@ class SearchData:
     valid: Batch
     fingerprint: str
     """SHA-256 over names, shapes and bytes of train and valid."""
+    raw: Mapping[str, tuple[Raw, Raw]] = field(default_factory=dict[str, tuple[Raw, Raw]])
+    """Of train and of valid, by modality."""
+    views: Mapping[str, View] = field(default_factory=dict[str, View])
+    """What backbones need of raw modalities, by `backbones.key`."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from mmsearch.backbones.settings import AudioBackbone, Given, TextBackbone, VisionBackbone
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
 
@@ -44,6 +45,12 @@ class MethodConfig(BaseModel):
     """Largest gradient norm; 0 clips nothing."""
     patience: int = Field(0, ge=0)
     """Epochs without improvement of the objective after which a trial is completed; 0 is never."""
+    text_backbone: TextBackbone = Given()
+    """What reads the modality `text` where it is raw; the method gets the features."""
+    vision_backbone: VisionBackbone = Given()
+    """What reads the modality `vision` where it is images; the method gets the features."""
+    audio_backbone: AudioBackbone = Given()
+    """What reads the modality `audio` where it is sounds; the method gets the features."""
 
 
 @dataclass(frozen=True)
