@@ -1,4 +1,23 @@
-"""Backbones: networks with weights of their own that read raw text, images and sound.
+"""Backbones: networks with weights of their own that read raw text, images and sounds.
 
-Unusual: importing this package is cheap; transformers is loaded when a network is asked for.
+One that stays as it is gives features, computed once and kept (`views`); one that learns along is
+part of what a trial trains, under its method. Either way a method gets features like any others.
+
+Unusual: importing this package loads no network; transformers is loaded when one is asked for.
 """
+
+from mmsearch.backbones.choices import Chosen, of_config
+from mmsearch.backbones.seen import learning, seen, seen_task
+from mmsearch.backbones.views import Plan, compute, planned, source
+
+__all__ = [
+    "Chosen",
+    "Plan",
+    "compute",
+    "learning",
+    "of_config",
+    "planned",
+    "seen",
+    "seen_task",
+    "source",
+]

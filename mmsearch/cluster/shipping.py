@@ -5,6 +5,7 @@ so tensors travel as arrays and become tensors again over the same read-only mem
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,17 +14,19 @@ from torch import Tensor
 
 from mmsearch.batch import Batch
 from mmsearch.datasets import SearchData, Task
+from mmsearch.datasets.task import View
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A `SearchData` without tensors."""
+    """A `SearchData` without tensors, and without what is raw: views of it are in files."""
 
     task: Task
     train_target: np.ndarray
     splits: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
     """Of train and valid, by `<field>/<modality>`."""
     fingerprint: str
+    views: Mapping[str, View]
 
 
 def pack(data: SearchData) -> Parcel:
@@ -33,6 +36,7 @@ def pack(data: SearchData) -> Parcel:
         train_target=data.task.train_target.numpy(),
         splits=(_arrays(data.train), _arrays(data.valid)),
         fingerprint=data.fingerprint,
+        views=data.views,
     )
 
 
@@ -40,7 +44,7 @@ def unpack(parcel: Parcel) -> SearchData:
     """To tensors that share the arrays' memory; nobody may write to them."""
     train, valid = (_batch(arrays) for arrays in parcel.splits)
     task = replace(parcel.task, train_target=_tensor(parcel.train_target))
-    return SearchData(task=task, train=train, valid=valid, fingerprint=parcel.fingerprint)
+    return SearchData(task, train, valid, parcel.fingerprint, views=parcel.views)
 
 
 def _arrays(batch: Batch) -> dict[str, np.ndarray]:

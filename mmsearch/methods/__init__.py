@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmsearch.datasets.task import Task
     from mmsearch.methods.base import Method, MethodConfig
 
-__all__ = ["build", "find", "known", "schema_of"]
+__all__ = ["build", "complete", "find", "known", "schema_of"]
 
 
 _MACHINERY = {"__init__", "base", "outside"}
@@ -79,11 +79,23 @@ def build(name: str, config: Mapping[str, Any], task: "Task") -> "Method":
         StudyError: unknown name, a configuration that the method's `Config` refuses, or a task
             that the method cannot take.
     """
+    return find(name)(complete(name, config), task)
+
+
+def complete(name: str, config: Mapping[str, Any]) -> "MethodConfig":
+    """A method's whole configuration, checked.
+
+    Args:
+        name: the method's, or the path of its file.
+        config: complete or not: what is missing is as published.
+
+    Raises:
+        StudyError: unknown name, or a configuration that the method's `Config` refuses.
+    """
     from pydantic import ValidationError
 
-    method = find(name)
     try:
-        checked = method.Config.model_validate(config)
+        return find(name).Config.model_validate(config)
     except ValidationError as error:
         raise StudyError(
             [
@@ -94,4 +106,3 @@ def build(name: str, config: Mapping[str, Any], task: "Task") -> "Method":
                 for entry in error.errors()
             ]
         ) from error
-    return method(checked, task)

@@ -18,6 +18,7 @@ from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
 
 Gather = Callable[[Tensor], Tensor]
+Look = Callable[[Batch], Batch]
 
 
 def alone(value: Tensor) -> Tensor:
@@ -64,6 +65,10 @@ class Progress:
     gather: Gather = alone
     """Concatenates a tensor over the gang's workers along dimension 0, differentiably: what the
     terms in `Method.coupled_terms` and label memories must see is the whole batch."""
+    raw: Batch | None = None
+    """The batch as it was before networks that learn along; None where there are none."""
+    look: Look | None = None
+    """Takes a batch like `raw` through those networks: for methods that alter what they read."""
 
 
 @dataclass(frozen=True)

@@ -106,19 +106,20 @@ def load(
 
 
 def weights(engines: Engines) -> dict[str, Tensor]:
-    """Copy on the CPU of all that the method has learned: trained weights and memories.
+    """Copy on the CPU of all that a trial has learned: trained weights and memories.
 
+    Names are the method's own; those of networks under it are `backbones.<modality>.<name>`.
     Called by all workers, as stage 3 gathers the weights; the copy is at rank 0 alone.
     """
-    method = engines.method
-    trained = {name: p for name, p in method.named_parameters() if p.requires_grad}
+    learner = engines.learner
+    trained = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     copies: dict[str, Tensor] = {}
     with _whole(engines, list(trained.values())):
         if engines.worker.rank == 0:
-            fixed = {name for name, _ in method.named_parameters()} - trained.keys()
+            fixed = {name for name, _ in learner.named_parameters()} - trained.keys()
             copies = {
-                name: value.detach().to("cpu", copy=True)
-                for name, value in method.state_dict().items()
+                name.removeprefix("method."): value.detach().to("cpu", copy=True)
+                for name, value in learner.state_dict().items()
                 if name not in fixed
             }
     return copies

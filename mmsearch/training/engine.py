@@ -5,7 +5,7 @@ engine's forward pass: its hooks fetch the weights of ZeRO stage 3 and find the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from mmsearch.batch import Batch
 from mmsearch.errors import TrainingError
-from mmsearch.methods.base import Method, MethodConfig, Phase, Progress
+from mmsearch.methods.base import Method, Phase, Progress
 from mmsearch.study import Study
 from mmsearch.training import settings
+from mmsearch.training.front import Front
 from mmsearch.training.optimizer import adam, trained_groups
 from mmsearch.training.worker import Worker
 
@@ -24,11 +25,14 @@ from mmsearch.training.worker import Worker
 class Learner(nn.Module):
     """A method's loss or prediction as one forward pass, the only kind that an engine has."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, backbones: Front) -> None:
         super().__init__()
         self.method = method
+        self.backbones = backbones
         self.terms: tuple[str, ...] = ()
         """Names of the last batch's loss terms."""
+        self.seen: Batch | None = None
+        """The last batch that was trained on, as the method saw it."""
 
     def forward(
         self, batch: Batch, progress: Progress | None = None, weight: float = 1.0
@@ -40,9 +44,13 @@ class Learner(nn.Module):
             progress: where in training the batch stands.
             weight: what terms that are means over examples are multiplied by (`Share.weight`).
         """
+        seen = self.backbones(batch)
         if progress is None:
-            return self.method(batch)
-        losses = self.method.losses(batch, progress)
+            return self.method(seen)
+        if seen is not batch:
+            progress = replace(progress, raw=batch, look=self.backbones)
+        self.seen = seen
+        losses = self.method.losses(seen, progress)
         self.terms = tuple(losses)
         whole = self.method.coupled_terms if weight != 1.0 else losses.keys()
         terms = torch.stack(
@@ -102,8 +110,10 @@ class Engines:
             _forget_modules()
 
 
-def build(study: Study, method: Method, config: MethodConfig, worker: Worker) -> Engines:
+def build(study: Study, method: Method, backbones: Front, worker: Worker) -> Engines:
     """One engine for each phase of the method, over one `Learner`.
+
+    Networks that learn along do so in the last phase.
 
     Raises:
         TrainingError: a precision that the device has not, or several phases where it or the
@@ -115,13 +125,17 @@ def build(study: Study, method: Method, config: MethodConfig, worker: Worker) ->
     ]
     if problems:
         raise TrainingError(problems)
-    learner = Learner(method).to(worker.device)
+    learner = Learner(method, backbones).to(worker.device)
     groups = {group.name: group for group in trained_groups(method)}
+    under = backbones.parameter_groups()
+    config = method.config
     table = settings.settings(study, config, worker)
     clipping = config.gradient_clipping if settings.stage(study) == 0 else None
-    passes = []
-    for phase in method.phases():
+    passes: list[Pass] = []
+    phases = method.phases()
+    for phase in phases:
         chosen = [groups[name] for name in phase.groups if name in groups]
+        chosen += under if phase is phases[-1] else []
         optimizer = adam(chosen, normed_clipping=clipping)
         passes.append(
             Pass(

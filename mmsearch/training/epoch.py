@@ -128,9 +128,11 @@ class Epochs:
         loss, terms = one.engine(batch, progress, share.weight)
         if torch.is_grad_enabled():
             one.engine.backward(loss)
-        meter.loss(self.engines.learner.terms, terms, share.total)
+        learner = self.engines.learner
+        meter.loss(learner.terms, terms, share.total)
+        assert learner.seen is not None, "a batch was just trained on"
         with torch.no_grad():
-            self.engines.method.after_backward(batch, progress)
+            learner.method.after_backward(learner.seen, progress)
 
 
 @contextmanager

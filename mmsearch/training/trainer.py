@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmsearch import methods
+from mmsearch import backbones, methods
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import TrainingError
@@ -24,6 +24,7 @@ from mmsearch.training.checkpoint import Fingerprint, Standing
 from mmsearch.training.endings import Diverged
 from mmsearch.training.epoch import Epochs
 from mmsearch.training.evaluation import evaluate
+from mmsearch.training.front import Front
 from mmsearch.training.worker import Worker
 from mmsearch.trial import Observation
 
@@ -50,13 +51,16 @@ class Trainer:
         if problems:
             raise TrainingError(problems)
         _set_aside()
+        checked = methods.complete(study.method, config)
+        under = Front(checked)
+        own = backbones.seen(data, checked)
         torch.manual_seed(seed.stream("weights"))
-        method = methods.build(study.method, config, data.task)
+        method = methods.build(study.method, config, own.task)
         self._study = study
         self._config = method.config
-        self._data = place(data, worker)
+        self._data = place(own, worker)
         self._seed = seed
-        self._engines = engine.build(study, method, method.config, worker)
+        self._engines = engine.build(study, method, under, worker)
         self._epochs = Epochs(
             self._engines, self._data.train, method.config, study.budget.max_epochs, seed
         )
@@ -171,11 +175,22 @@ def _set_aside() -> None:
 def place(data: SearchData, worker: Worker) -> SearchData:
     """The data on the worker's device, as `Trainer` wants it; quick where it is there already.
 
-    Lengths stay on the CPU, where cutting a batch to its longest example costs no waiting.
+    Lengths stay on the CPU, where cutting a batch to its longest example costs no waiting; and so
+    does what networks read, which may be large: only a batch of it at a time is moved.
     """
 
     def moved(split: Batch) -> Batch:
         on_device = split.to(worker.device)
-        return replace(on_device, lengths={n: v.cpu() for n, v in split.lengths.items()})
+        read = {name: v for name, v in split.inputs.items() if not _features(v)}
+        return replace(
+            on_device,
+            inputs={**on_device.inputs, **read},
+            lengths={name: v.cpu() for name, v in split.lengths.items()},
+        )
 
     return replace(data, train=moved(data.train), valid=moved(data.valid))
+
+
+def _features(inputs: Tensor) -> bool:
+    """Whether these are features, and not tokens, images or samples."""
+    return inputs.is_floating_point() and inputs.dim() == 3

@@ -1,8 +1,11 @@
 """One sitting at a study: check everything, search, leave the files, say what was found."""
 
-from rich.console import Console
+from functools import partial
 
-from mmsearch import datasets, methods, metrics, provenance, sampling, training
+from rich.console import Console
+from rich.progress import Progress
+
+from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
 from mmsearch.cluster.search import Site, search
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
@@ -14,6 +17,9 @@ from mmsearch.tune.quiet import engines_to
 from mmsearch.tune.talk import closing, opening, plan
 from mmsearch.tune.view import View
 
+FEATURES = ".features"
+"""Folder, beside the studies, of what networks make of raw modalities."""
+
 
 def run(request: Request, study: Study, place: Place) -> bool:
     """Runs one sitting; returns whether every trial of the budget has its ending.
@@ -21,16 +27,28 @@ def run(request: Request, study: Study, place: Place) -> bool:
     Raises:
         MmsearchError: a mistake of the user; nothing was started and nothing written over.
     """
-    config = methods.schema_of(study.method).model_validate(dict(study.published))
+    config = methods.complete(study.method, study.published)
     training.check(study, config)
-    data = datasets.load(study.dataset, folder=study.data)
-    training.check(study, config, task=data.task)
+    found = datasets.load(study.dataset, folder=study.data)
+    views = backbones.planned(study, type(config), found, folder=request.out / FEATURES)
+    task = backbones.seen_task(found.task, views.data.views, config)
+    training.check(study, config, task=task)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(*opening(study, data), sep="\n")
+    console.print(*opening(study, views.data, task, backbones.of_config(config)), sep="\n")
     if request.dry_run:
         Console().print(plan(study))
         return True
-    return _search(request, study, place, data)
+    _compute(views)
+    return _search(request, study, place, views.data)
+
+
+def _compute(views: backbones.Plan) -> None:
+    """What networks make of raw modalities, once for all trials of all studies beside it."""
+    for one in views.missing():
+        told = f"  {one.chosen.modality} by {one.chosen.settings.model}"
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            line = bar.add_task(told, total=sum(len(part) for part in one.raw))
+            backbones.compute(one, advance=partial(bar.advance, line))
 
 
 def _search(request: Request, study: Study, place: Place, data: SearchData) -> bool:

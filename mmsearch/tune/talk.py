@@ -1,21 +1,23 @@
 """What `tune` says before and after a search, as lines of text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from mmsearch.datasets import SearchData
+from mmsearch.backbones import Chosen
+from mmsearch.datasets import SearchData, Task
 from mmsearch.report import describe_trial, summary
 from mmsearch.study import Study
 from mmsearch.trial import Record, has_value
 from mmsearch.tune.view import clock, incumbent_line
 
 
-def opening(study: Study, data: SearchData) -> list[str]:
-    """What is about to be searched."""
+def opening(study: Study, data: SearchData, task: Task, backbones: Sequence[Chosen]) -> list[str]:
+    """What is about to be searched; the task and the backbones are the published ones."""
     objective, budget = study.objective, study.budget
     rungs = study.scheduler.rungs(budget.max_epochs)
-    modalities = ", ".join(f"{name} {size}" for name, size in data.task.modalities.items())
+    modalities = ", ".join(f"{name} {size}" for name, size in task.modalities.items())
     return [
         f"{study.name}: {study.method} on {study.dataset}, seed {study.seed}",
         f"  objective   {objective.direction} {objective.metric} ({objective.epoch} epoch)",
@@ -23,6 +25,12 @@ def opening(study: Study, data: SearchData) -> list[str]:
         + (f", compared at epochs {', '.join(map(str, rungs))}" if rungs else ""),
         f"  data        {len(data.train)} train, {len(data.valid)} valid, {modalities}",
         f"  labels      {data.task.balance}",
+        *(
+            f"  {one.modality + ' by':11} {one.settings.model}, "
+            + ("fine-tuned" if one.learns else "frozen")
+            + f", {one.settings.output}"
+            for one in backbones
+        ),
     ]
 
 
