@@ -130,9 +130,10 @@ class Epochs:
             one.engine.backward(loss)
         learner = self.engines.learner
         meter.loss(learner.terms, terms, share.total)
-        assert learner.seen is not None, "a batch was just trained on"
+        seen, learner.seen = learner.seen, None
+        assert seen is not None, "a batch was just trained on"
         with torch.no_grad():
-            learner.method.after_backward(learner.seen, progress)
+            learner.method.after_backward(seen, progress)
 
 
 @contextmanager
