@@ -54,3 +54,13 @@ class Batch:
             target=self.target.to(device),
             rows=self.rows.to(device),
         )
+
+
+def are_features(inputs: Shaped[Tensor, "batch _steps ..."]) -> bool:
+    """Whether a modality's inputs are a method's, and not tokens, images or samples of sound."""
+    return inputs.is_floating_point() and inputs.dim() == 3
+
+
+def are_tokens(inputs: Shaped[Tensor, "batch _steps ..."]) -> bool:
+    """Whether a modality's inputs are numbers of tokens."""
+    return not inputs.is_floating_point() and inputs.dim() == 2

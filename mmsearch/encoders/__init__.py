@@ -5,7 +5,7 @@ from mmsearch.encoders.convolution import TemporalConvolution
 from mmsearch.encoders.first_step import FirstStep
 from mmsearch.encoders.head import Head
 from mmsearch.encoders.lstm import LastState
-from mmsearch.encoders.mlp import MLP, two_layers
+from mmsearch.encoders.mlp import MLP, perceptron
 from mmsearch.encoders.step_scores import StepScores
 from mmsearch.encoders.steps import StepEncoder, StepEncoders, mean_of_steps
 from mmsearch.encoders.transformer import TemporalTransformer
@@ -23,5 +23,5 @@ __all__ = [
     "TemporalConvolution",
     "TemporalTransformer",
     "mean_of_steps",
-    "two_layers",
+    "perceptron",
 ]

@@ -1,5 +1,8 @@
 """MLP: two layers over one vector per example, the encoder and the classifier of omics views."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
@@ -20,7 +23,7 @@ class MLP(Encoder):
     def __init__(self, config: Config, in_features: int) -> None:
         super().__init__()
         self.out_features = config.features
-        self.layers = two_layers(in_features, config.features, config.features)
+        self.layers = perceptron([in_features, config.features, config.features])
 
     def forward(
         self,
@@ -31,12 +34,19 @@ class MLP(Encoder):
         return self.layers(mean_of_steps(sequence, lengths))
 
 
-def two_layers(
-    in_features: int, hidden: int, out_features: int, *, dropout: float = 0.0
-) -> nn.Sequential:
-    """Linear, ReLU, dropout, linear; Xavier-normal matrices and zero biases."""
-    first, second = nn.Linear(in_features, hidden), nn.Linear(hidden, out_features)
-    for layer in (first, second):
+def perceptron(widths: Sequence[int], *, dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers with ReLU in between; Xavier-normal matrices and zero biases.
+
+    Args:
+        widths: of the input, of what is between layers, and of the output.
+        dropout: behind the first ReLU.
+    """
+    linears = [nn.Linear(before, after) for before, after in pairwise(widths)]
+    for layer in linears:
         nn.init.xavier_normal_(layer.weight)
         nn.init.zeros_(layer.bias)
-    return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), second)
+    first, *rest = linears
+    modules: list[nn.Module] = [first]
+    for index, layer in enumerate(rest):
+        modules += [nn.ReLU(), *([nn.Dropout(dropout)] if index == 0 else []), layer]
+    return nn.Sequential(*modules)

@@ -23,9 +23,9 @@ class Mixup:
     partners: Int[Tensor, " batch"]
     """Position of the example that gives the rest: a permutation, which may have fixed points."""
 
-    def of(self, values: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
-        """The blended examples."""
-        kept = self.kept.to(values.dtype).unsqueeze(1)
+    def of(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """The blended examples: vectors, images, or samples of sound."""
+        kept = self.kept.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
         return kept * values + (1 - kept) * values[self.partners]
 
 

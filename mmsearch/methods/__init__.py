@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["build", "complete", "find", "known", "schema_of"]
 
 
-_MACHINERY = {"__init__", "base", "outside"}
+_MACHINERY = {"__init__", "base", "lr_schedule", "outside"}
 
 
 def known() -> list[str]:

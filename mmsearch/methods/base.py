@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmsearch.backbones.settings import AudioBackbone, Given, TextBackbone, VisionBackbone
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
+from mmsearch.methods.lr_schedule import Constant, LrSchedule
 
 Gather = Callable[[Tensor], Tensor]
 Look = Callable[[Batch], Batch]
@@ -46,6 +47,8 @@ class MethodConfig(BaseModel):
     """Largest gradient norm; 0 clips nothing."""
     patience: int = Field(0, ge=0)
     """Epochs without improvement of the objective after which a trial is completed; 0 is never."""
+    lr_schedule: LrSchedule = Constant()
+    """How the learning rates of all parameter groups change from epoch to epoch."""
     text_backbone: TextBackbone = Given()
     """What reads the modality `text` where it is raw; the method gets the features."""
     vision_backbone: VisionBackbone = Given()

@@ -24,7 +24,7 @@ from mmsearch.encoders import (
     FirstStep,
     LastState,
     mean_of_steps,
-    two_layers,
+    perceptron,
 )
 from mmsearch.fusion import Concat, Fusion, FusionConfig, FusionSettings
 from mmsearch.fusion import build as build_fusion
@@ -137,7 +137,7 @@ class Baseline(Method):
 
     def _head(self, in_features: int) -> nn.Sequential:
         config, outputs = self.config, self.task.outputs
-        return two_layers(in_features, config.head_features, outputs, dropout=config.dropout)
+        return perceptron([in_features, config.head_features, outputs], dropout=config.dropout)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predictions in model units, or logits."""
@@ -206,7 +206,7 @@ class _Pooled(Encoder):
         self.out_features = config.features
         self.pool = pool
         features = config.features
-        self.layers = two_layers(in_features, features, features, dropout=config.dropout)
+        self.layers = perceptron([in_features, features, features], dropout=config.dropout)
 
     def forward(
         self,

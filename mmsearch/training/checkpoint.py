@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mmsearch.training.engine import Engines
 
 FINGERPRINT = "mmsearch.json"
 BEST = "best.pt"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Standing:
     best_epoch: int
     """Epoch of the best value; 0 before the first."""
     best_value: float | None
+    watched: tuple[float, ...] = ()
+    """By epoch, what the learning-rate schedule watches, if it does."""
 
 
 def save(
@@ -102,7 +104,8 @@ def load(
         )
         assert path is not None, f"{folder} has no state of phase {one.phase.name}"
     best = torch.load(folder / BEST, map_location="cpu") if engines.worker.rank == 0 else {}
-    return Standing(**state["standing"]), best
+    standing = Standing(**state["standing"])
+    return replace(standing, watched=tuple(standing.watched)), best
 
 
 def weights(engines: Engines) -> dict[str, Tensor]:

@@ -68,6 +68,8 @@ class Pass:
     """A `DeepSpeedEngine` over the same `Learner` as those of the other phases."""
     groups: tuple[str, ...]
     """Names of the parameter groups, in the optimiser's order."""
+    base_rates: tuple[float, ...]
+    """Their learning rates before any schedule."""
     parameters: frozenset[nn.Parameter]
     """What it trains; nothing else takes gradients while it runs."""
 
@@ -142,6 +144,7 @@ def build(study: Study, method: Method, backbones: Front, worker: Worker) -> Eng
                 phase,
                 _initialize(learner, optimizer, table),
                 tuple(group.name for group in chosen),
+                tuple(group.learning_rate for group in chosen),
                 frozenset(p for group in chosen for p in group.parameters),
             )
         )

@@ -36,11 +36,12 @@ class Front(nn.ModuleDict):
             self._settings[chosen.modality] = chosen.settings
 
     def forward(self, batch: Batch) -> Batch:
-        """The batch with features in place of what the networks read."""
-        if not self._settings:
+        """The batch with features in place of what the networks read; of it what there is."""
+        there = {name: one for name, one in self._settings.items() if name in batch.inputs}
+        if not there:
             return batch
         inputs, lengths = dict(batch.inputs), dict(batch.lengths)
-        for name, settings in self._settings.items():
+        for name, settings in there.items():
             steps = cast("Network", self[name])(inputs[name], lengths[name])
             inputs[name], lengths[name] = taken(settings.output, steps)
         return replace(batch, inputs=inputs, lengths=lengths)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from mmsearch import backbones, methods
-from mmsearch.batch import Batch
+from mmsearch.batch import Batch, are_features
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import TrainingError
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
-from mmsearch.training import checkpoint, engine, settings
+from mmsearch.training import checkpoint, engine, rates, settings
 from mmsearch.training.checkpoint import Fingerprint, Standing
 from mmsearch.training.endings import Diverged
 from mmsearch.training.epoch import Epochs
@@ -97,7 +97,7 @@ class Trainer:
             broken = [name for name in self._watched(found) if not isfinite(found[name])]
             if broken:
                 raise Diverged(self.epoch + 1, broken[0], observations)
-            self._note(found[self._study.objective.metric])
+            self._note(found)
             observations.append(Observation(self.epoch, found, perf_counter() - started))
         return observations
 
@@ -133,6 +133,10 @@ class Trainer:
             torch.cuda.empty_cache()
 
     def _train_and_evaluate(self, epoch: int) -> dict[str, float]:
+        schedule, watched = self._config.lr_schedule, self._standing.watched
+        objective = self._study.objective
+        factor = rates.scale(schedule, epoch=epoch, watched=watched, objective=objective)
+        rates.apply(schedule, self._engines.passes, factor)
         curves = self._epochs.run(epoch)
         values = evaluate(self._engines, self._data.valid, self._data.task)
         return {**{f"valid/{name}": value for name, value in values.items()}, **curves}
@@ -140,13 +144,16 @@ class Trainer:
     def _watched(self, found: Mapping[str, float]) -> list[str]:
         return ["train/loss", *(name for name in found if name.startswith("valid/"))]
 
-    def _note(self, value: float) -> None:
+    def _note(self, found: Mapping[str, float]) -> None:
         """Counts the epoch, and keeps its weights if it is the best so far."""
-        self._standing = replace(self._standing, epoch=self.epoch + 1)
-        best = self._standing.best_value
-        if best is None or self._study.objective.better(value, best):
-            self._standing = Standing(self.epoch, self.epoch, value)
-            if self._study.objective.epoch == "best":
+        objective, standing = self._study.objective, self._standing
+        value, best = found[objective.metric], standing.best_value
+        noted = rates.watched_value(self._config.lr_schedule, found, objective)
+        watched = standing.watched if noted is None else (*standing.watched, noted)
+        self._standing = replace(standing, epoch=standing.epoch + 1, watched=watched)
+        if best is None or objective.better(value, best):
+            self._standing = replace(self._standing, best_epoch=self.epoch, best_value=value)
+            if objective.epoch == "best":
                 self._best = checkpoint.weights(self._engines)
 
     def _fingerprint(self) -> Fingerprint:
@@ -181,7 +188,7 @@ def place(data: SearchData, worker: Worker) -> SearchData:
 
     def moved(split: Batch) -> Batch:
         on_device = split.to(worker.device)
-        read = {name: v for name, v in split.inputs.items() if not _features(v)}
+        read = {name: v for name, v in split.inputs.items() if not are_features(v)}
         return replace(
             on_device,
             inputs={**on_device.inputs, **read},
@@ -189,8 +196,3 @@ def place(data: SearchData, worker: Worker) -> SearchData:
         )
 
     return replace(data, train=moved(data.train), valid=moved(data.valid))
-
-
-def _features(inputs: Tensor) -> bool:
-    """Whether these are features, and not tokens, images or samples."""
-    return inputs.is_floating_point() and inputs.dim() == 3
