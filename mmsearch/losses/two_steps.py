@@ -24,8 +24,9 @@ def merge(module: nn.Module, shadow: nn.Module, before: Float[Tensor, " weights"
         shadow: has taken the other; its networks are those of `module`.
         before: what weights both had before, as of `flat_weights`; becomes what they have now.
     """
-    before.copy_(flat_weights(module) + (flat_weights(shadow) - before))
     pieces = before.split_with_sizes([weight.numel() for weight in module.parameters()])
-    for moved in (module, shadow):
-        for weight, piece in zip(moved.parameters(), pieces, strict=True):
-            weight.copy_(piece.view_as(weight))
+    for weight, other, piece in zip(module.parameters(), shadow.parameters(), pieces, strict=True):
+        old = piece.view_as(weight)
+        weight.add_(other - old)
+        other.copy_(weight)
+        old.copy_(weight)
