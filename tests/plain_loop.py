@@ -1,7 +1,7 @@
 """Plain PyTorch training of any method: the reference that the training room is compared with.
 
 It honours parameter groups, phases and their shares, gradients summed over batches, the tail of an
-epoch, clipping, and the random streams of `mmsearch.seeds`.
+epoch, clipping, what a method does after a step, and the random streams of `mmsearch.seeds`.
 """
 
 from collections import defaultdict
@@ -106,6 +106,8 @@ class PlainLoop:
                     nn.utils.clip_grad_norm_(trained, config.gradient_clipping)
                 optimizer.step()
                 optimizer.zero_grad()
+                with torch.no_grad():
+                    self.method.after_step()
         optimizer.zero_grad()
         return seen
 

@@ -30,6 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "multiplicative": {"fusion": {"kind": "multiplicative", "features": 4}, "activation": "gelu"},
     "concat": {"fusion": {"kind": "concat"}},
+    "one step": {"update": "one_step"},
 }
 every_variant = pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 
@@ -148,34 +149,39 @@ def moved(method: MIM, kind: str) -> set[str]:
     [
         ("task", {"encoders", "upn", "fusion", "prediction"}),
         ("unmasked/", {"encoders", "heads"}),
-        ("masked/", {"upn"}),
-        ("penalty/", {"upn"}),
+        ("masked/", {"upn_masked"}),
+        ("penalty/", {"upn_masked"}),
         ("intra/", {"encoders", "upn", "heads"}),
         ("inter", {"encoders", "upn"}),
     ],
 )
 def test_a_term_reaches_these_weights_and_no_other(kind: str, expected: set[str]):
     assert moved(built(**HALF_SHUT), kind) == expected
+    without_shadow = {name.removesuffix("_masked") for name in expected}
+    assert moved(built(update="one_step", **HALF_SHUT), kind) == without_shadow
 
 
-def test_masked_terms_move_the_upn_as_if_nothing_had_been_cut_off():
-    method, batch = built(**HALF_SHUT), batch_of()
-    upn = list(method.upn.parameters())
+@pytest.mark.parametrize("update", ["two_steps", "one_step"])
+def test_masked_terms_move_the_upn_as_if_nothing_had_been_cut_off(update: str):
+    method, batch = built(update=update, **HALF_SHUT), batch_of()
+    upn = list((method.upn_masked or method.upn).parameters())
     term = method.losses(batch, Progress(1, 9))["masked/text"]
     confined = torch.autograd.grad(term, upn, allow_unused=True)
     lengths = batch.lengths["text"]
     sequence = method.encoders["text"](batch.inputs["text"], lengths)
-    purified, _ = method._purified("text", sequence, lengths)
+    purified, _ = method._purified(method.upn["text"], sequence, lengths, None)
     whole = (method.heads["text"](purified) - batch.target).abs().mean()
-    expected = torch.autograd.grad(whole, upn, allow_unused=True)
+    expected = torch.autograd.grad(whole, list(method.upn.parameters()), allow_unused=True)
     for ours, theirs in zip(confined, expected, strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None:
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
-def test_both_readings_of_a_gate_share_its_noise_while_training():
+@pytest.mark.parametrize("update", ["two_steps", "one_step"])
+def test_both_readings_of_a_gate_share_its_noise_while_training(update: str):
     method = built(
+        update=update,
         gate_bias=0.0,
         dropout_attention=0.0,
         dropout_relu=0.0,
@@ -215,7 +221,8 @@ def test_a_weight_scales_its_terms_and_no_other_and_0_leaves_them_out(weight: st
 @pytest.mark.parametrize(
     ("config", "touched"),
     [
-        # Who teaches within a modality changes gradients, not the distance.
+        # Which weights a term moves, and who teaches within a modality, change no value.
+        ({"update": "one_step"}, set()),
         ({"kgs_granularity": "batch"}, {"inter"}),
         ({"kd_divide_by_T": True}, {"inter"}),
         ({"kd_temperature": 2.0}, {"inter"}),
@@ -273,18 +280,6 @@ def test_a_dropout_reaches_both_transformers(setting: str, suffix: str):
     }
     assert found == {n for n in found if n.endswith(suffix)}
     assert {name.split(".")[1] for name in found} == {"audio", "vision"}
-
-
-def test_groups_carry_their_rates_and_decays():
-    method = built(learning_rate=0.1, learning_rate_upn=0.2, weight_decay=0.3)
-    groups = {group.name: group for group in method.parameter_groups()}
-    assert {name: group.learning_rate for name, group in groups.items()} == {
-        "upn": 0.2,
-        "other": 0.1,
-    }
-    assert {group.weight_decay for group in groups.values()} == {0.3}
-    upn = {id(weight) for weight in method.upn.parameters()}
-    assert {id(weight) for weight in groups["upn"].parameters} == upn
 
 
 def test_evaluation_is_deterministic_by_default_and_takes_no_random_numbers():

@@ -58,6 +58,7 @@ def test_the_published_row_is_the_printed_one(name: str):
         "penalty_weight": 0.1,
         "kd_temperature": 10.0,
         "weight_decay": 0.0,
+        "update": "two_steps",
         **{f"{term}_weight": 1.0 for term in ("unmask", "mask", "intra", "inter")},
     }
     assert {key: found[key] for key in printed} == printed

@@ -28,6 +28,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.3},
     "phases": {"phases": "two"},
     "a phase over half of the batches": {"phases": "two", "share": 0.5, "accumulation": 2},
+    "weights written after a step": {"shrink": "every step"},
+    "weights written after a step, tail dropped": {
+        "shrink": "every step",
+        "accumulation": 4,
+        "accumulation_tail": "drop",
+    },
 }
 
 

@@ -10,8 +10,11 @@ import torch
 import toy_training as toy
 from torch import Tensor
 from toy_gang import Gang
+from toy_mim import SMALL
 from toys import toy_data
 
+from mmsearch.losses.two_steps import flat_weights
+from mmsearch.methods import mim
 from mmsearch.training import Diverged, Trainer, Worker
 from mmsearch.training.gather import Share
 
@@ -69,6 +72,24 @@ def trained_selfmi(worker: Worker, pair_mi: str) -> list[dict[str, float]]:
         return toy.curve(trainer.advance(EPOCHS))
     finally:
         trainer.close()
+
+
+def trained_mim(worker: Worker, update: str) -> tuple[list[dict[str, float]], list[Tensor]]:
+    """Curve, and the purification network's weights in all places that keep them; no noise."""
+    off = {f"dropout_{name}": 0.0 for name in ("attention", "relu", "residual", "embedding")}
+    config = {**SMALL, **off, "batch_size": 7, "accumulation": 3, "update": update}
+    study = replace(toy.study(max_epochs=EPOCHS), method="mim")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mim, "uniform_noise", lambda like: torch.full_like(like, 0.5))
+        data = toy_data(num_train=50, num_valid=21)
+        trainer = Trainer(study, data, config, seed=toy.SEED, worker=worker)
+        curve = toy.curve(trainer.advance(EPOCHS))
+    method = trainer._engines.method
+    places = [flat_weights(method.upn)]
+    if update == "two_steps":
+        places += [flat_weights(method.upn_masked), method.upn_before.clone()]
+    trainer.close()
+    return curve, places
 
 
 def diverged(worker: Worker) -> str:
@@ -156,6 +177,17 @@ def test_two_workers_train_selfmi_as_one_does(gang: Gang, alone: Worker, pair_mi
         losses = {name for name in one if name.startswith("train/") and "norm" not in name}
         for name in losses | {"valid/mae"}:
             assert one[name] == pytest.approx(other[name], abs=1e-4, rel=1e-4), name
+
+
+@pytest.mark.parametrize("update", ["two_steps", "one_step"])
+def test_two_workers_train_mim_as_one_does(gang: Gang, alone: Worker, update: str) -> None:
+    expected, (weights, *_) = trained_mim(alone, update)
+    (found, first), (others, second) = gang.call(trained_mim, update)
+    assert found == others
+    assert all(place.equal(first[0]) for place in (*first, *second)), "workers step alike"
+    torch.testing.assert_close(first[0], weights, rtol=1e-4, atol=1e-5)
+    for one, other in zip(expected, found, strict=True):
+        assert one == pytest.approx(other, abs=1e-4, rel=1e-4)
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])

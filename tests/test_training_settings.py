@@ -89,10 +89,23 @@ def test_a_mistake_is_explained(table: dict[str, Any], says: str) -> None:
     assert says in problem
 
 
-def test_a_choice_that_brings_phases_needs_stage_0_too() -> None:
-    space = Space({"phases": Choice(("one", "two")), "share": Uniform(0.5, 1.0)})
+@pytest.mark.parametrize(
+    ("name", "values", "does"),
+    [
+        ("phases", ("one", "two"), "with phases = two toy trains in several phases"),
+        (
+            "shrink",
+            ("never", "every step"),
+            "with shrink = every step toy changes weights after each step",
+        ),
+    ],
+)
+def test_a_choice_that_brings_what_needs_stage_0_is_refused_too(
+    name: str, values: tuple[str, ...], does: str
+) -> None:
+    space = Space({name: Choice(values), "share": Uniform(0.5, 1.0)})
     study = replace(toy.study(deepspeed=toy.stage(1)), space=space, published=CONFIG.model_dump())
-    rule = "with phases = two toy trains in several phases, which needs ZeRO stage 0"
+    rule = f"{does}, which needs ZeRO stage 0. Leave it out, or take that choice out of"
     with pytest.raises(TrainingError, match=rule):
         check(study, CONFIG, task=toy.data().task)
     check(replace(study, deepspeed={}), CONFIG, task=toy.data().task)
@@ -102,6 +115,13 @@ def test_several_phases_need_stage_0() -> None:
     (problem,) = problems(toy.stage(1), toy.Toy.Config(phases="two"))
     assert "toy trains in several phases, which needs ZeRO stage 0. Leave it out" in problem
     assert problems({}, toy.Toy.Config(phases="two")) == []
+
+
+def test_weights_written_after_a_step_need_stage_0() -> None:
+    config = toy.Toy.Config(shrink="every step")
+    (problem,) = problems(toy.stage(1), config)
+    assert "toy changes weights after each step, which needs ZeRO stage 0. Leave it out" in problem
+    assert problems({}, config) == []
 
 
 def test_all_mistakes_are_reported_together() -> None:

@@ -2,7 +2,7 @@
 
 The method has everything that training must be right about: a per-example and a coupled loss
 term, a memory of every training example, two parameter groups, a weight that is never trained, a
-weight held by the method itself, dropout, and phases if asked.
+weight held by the method itself, dropout, and if asked phases, and weights written after a step.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,6 +42,7 @@ class Toy(Method):
         contrast: float = Field(0.3, ge=0.0)
         phases: Literal["one", "two"] = "one"
         share: float = Field(1.0, gt=0.0, le=1.0)
+        shrink: Literal["never", "every step"] = "never"
         diverges_in: int = 0
         runs_out_in: int = 0
 
@@ -92,6 +93,15 @@ class Toy(Method):
         rows, value = progress.gather(batch.rows), progress.gather(self._last)
         self.memory[rows] = 0.5 * self.memory[rows] + 0.5 * value
         self.visits[rows] += 1
+
+    def after_step(self) -> None:
+        if self.config.shrink == "every step":
+            self.scale.mul_(0.9)
+
+    def stage_0_reason(self) -> str | None:
+        if self.config.shrink == "never" and self.config.phases == "one":
+            return None
+        return super().stage_0_reason()
 
     def parameter_groups(self) -> list[ParameterGroup]:
         rate, decay = self.config.learning_rate, self.config.weight_decay

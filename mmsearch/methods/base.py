@@ -124,6 +124,9 @@ class Method(nn.Module, ABC):
     def after_backward(self, batch: Batch, progress: Progress) -> None:
         """Updates memories that follow the gradient, before the optimiser steps."""
 
+    def after_step(self) -> None:
+        """Called after each step that was applied, without gradients; may change weights."""
+
     @abstractmethod
     def parameter_groups(self) -> list[ParameterGroup]:
         """Every trained parameter, once."""
@@ -131,6 +134,19 @@ class Method(nn.Module, ABC):
     def phases(self) -> tuple[Phase, ...]:
         """Passes of one epoch, in order."""
         return (Phase("main", tuple(group.name for group in self.parameter_groups())),)
+
+    def stage_0_reason(self) -> str | None:
+        """What this method, as configured, does that only ZeRO stage 0 can train; None if nothing.
+
+        Above it weights are copies of what the optimiser holds, a part on each worker, so that
+        what `after_step` writes is overwritten by the next step. The end of a sentence that
+        begins with the method's name.
+        """
+        if len(self.phases()) > 1:
+            return "trains in several phases"
+        if type(self).after_step is not Method.after_step:
+            return "changes weights after each step"
+        return None
 
 
 def trained(modules: Sequence[nn.Module]) -> list[nn.Parameter]:

@@ -9,10 +9,11 @@ Differs from the paper, whose text was not to be had, and from its code:
   what it says of a whole sentence (CLS) is not dropped. The published learning rate, 1e-5 for
   everything, is that of fine-tuning one; the default here is one that trains what is left.
 * The code steps the UPN by one Adam on the masked and penalty terms, then all weights by another on
-  the rest. Here one step takes the sum of both gradients, those terms' gradient being kept to the
-  UPN: the same gradients reach the same weights from the same forward pass, but the UPN moves once
-  a batch and Adam scales the sum. That needs no second pass over the data, keeps the terms of a
-  batch together, and works at every ZeRO stage and under accumulation.
+  the rest, whose gradient it takes through weights that have just moved; here both gradients are
+  taken before either step. The masked and penalty terms see the UPN through a shadow of equal
+  weights, a parameter group of its own; after each step the UPN is moved by both (see
+  `losses.two_steps`). With `update` "one_step" Adam steps the UPN once, by the summed gradients,
+  which works at every ZeRO stage.
 * Its UPN is built for one number of steps; here scores are mixed on a grid (`StepScores`), and the
   ReLU in front of the mixture, under which 3 of 10 UPNs never learn, is a switch.
 * Padding is left out of convolutions, attention, gates, means and the penalty, where the code takes
@@ -23,6 +24,7 @@ Differs from the paper, whose text was not to be had, and from its code:
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +49,7 @@ from mmsearch.fusion import build as build_fusion
 from mmsearch.losses.distillation import from_the_best, from_the_better
 from mmsearch.losses.hard_concrete import HardConcrete, uniform_noise
 from mmsearch.losses.precision import full_precision
+from mmsearch.losses.two_steps import flat_weights, merge
 from mmsearch.methods.base import Method, MethodConfig, ParameterGroup, Progress, trained
 
 TEXT = "text"
@@ -80,9 +83,12 @@ class MIM(Method):
         learning_rate: float = Field(1e-3, gt=0.0)
         """Adam's learning rate of encoders, heads and fusion; the code's is 1e-5, with a BERT."""
         learning_rate_upn: float = Field(1e-3, gt=0.0)
-        """Adam's learning rate of the UPN, which the code steps twice a batch."""
+        """Adam's learning rate of the UPN, for each of its steps."""
         weight_decay: float = Field(0.0, ge=0.0)
-        """Weight decay of all weights."""
+        """Weight decay of all weights; in two steps it is in the second one."""
+        update: Literal["two_steps", "one_step"] = "two_steps"
+        """Whether the UPN's own terms (masked, penalty) step it by an Adam of their own, as in the
+        code, at ZeRO stage 0 only; or together with all others, at any stage."""
 
         fusion: FusionConfig = Multiplicative.Config(features=80)
         """How the purified modalities are joined. After `concat` comes a layer with tanh, as in
@@ -147,6 +153,8 @@ class MIM(Method):
                 )
             return self
 
+    upn_before: Tensor
+
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__()
         _check(task)
@@ -163,6 +171,10 @@ class MIM(Method):
                 for name in self.names
             }
         )
+        self.upn_masked: nn.ModuleDict | None = None
+        if config.update == "two_steps" and (config.mask_weight > 0 or config.penalty_weight > 0):
+            self.upn_masked = deepcopy(self.upn)
+            self.register_buffer("upn_before", flat_weights(self.upn))
         self.heads = nn.ModuleDict({name: Head(config.features) for name in self.names})
         self.fusion = build_fusion(config.fusion, dict.fromkeys(self.names, config.features))
         self.prediction = _prediction(config, self.fusion.out_features)
@@ -179,7 +191,8 @@ class MIM(Method):
         for name in self.names:
             lengths = batch.lengths[name]
             sequence = self.encoders[name](batch.inputs[name], lengths)
-            purified[name], _ = self._purified(name, sequence, lengths)
+            noise = self._noise(sequence)
+            purified[name], _ = self._purified(self.upn[name], sequence, lengths, noise)
         return self._fused(purified)
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Float[Tensor, ""]]:
@@ -243,42 +256,46 @@ class MIM(Method):
         """One modality's vectors, and what its UPN makes of them.
 
         The UPN sees every sequence twice, under the same noise: once as it is, and once cut off
-        from the encoder for the terms that are for the UPN alone.
+        from the encoder for the terms that are for the UPN alone, by its shadow if there is one.
         """
         lengths = batch.lengths[name]
         attached = self.encoders[name](batch.inputs[name], lengths)
-        both = torch.cat([attached, attached.detach()])
-        vectors, open_shares = self._purified(name, both, lengths.repeat(2), copies=2)
-        purified, confined = vectors.chunk(2)
-        return View(
-            unmasked=mean_of_steps(self._activated(attached), lengths),
-            purified=purified,
-            confined=confined,
-            penalty=open_shares.chunk(2)[1].mean(),
-        )
+        detached, noise = attached.detach(), self._noise(attached)
+        if self.upn_masked is not None:
+            purified, _ = self._purified(self.upn[name], attached, lengths, noise)
+            confined, shares = self._purified(self.upn_masked[name], detached, lengths, noise)
+        else:
+            both, repeated = torch.cat([attached, detached]), lengths.repeat(2)
+            noises = None if noise is None else noise.repeat(2, 1)
+            vectors, open_shares = self._purified(self.upn[name], both, repeated, noises)
+            purified, confined = vectors.chunk(2)
+            shares = open_shares.chunk(2)[1]
+        unmasked = mean_of_steps(self._activated(attached), lengths)
+        return View(unmasked, purified, confined, shares.mean())
 
     def _purified(
         self,
-        name: str,
+        upn: nn.Module,
         sequence: Float[Tensor, "batch steps features"],
         lengths: Int[Tensor, " batch"],
-        *,
-        copies: int = 1,
+        noise: Float[Tensor, "batch steps"] | None,
     ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, " batch"]]:
-        """Vectors behind the gates, and each example's expected share of open ones.
-
-        Noise is drawn while training, and elsewhere if asked for; `copies` of a batch share it.
-        """
-        scores = self.upn[name](sequence, lengths).float()
-        noise = None
-        if self.training or not self.config.deterministic_eval:
-            noise = uniform_noise(scores[: len(scores) // copies]).repeat(copies, 1)
+        """Vectors behind the gates, and each example's expected share of open ones."""
+        scores = upn(sequence, lengths).float()
         with full_precision(scores):
             gates = self.gate.gates(scores, noise)
             chances = self.gate.open_probability(scores)
         gated = self._activated(gates.to(sequence.dtype).unsqueeze(2) * sequence)
         shares = mean_of_steps(chances.unsqueeze(2), lengths).squeeze(1)
         return mean_of_steps(gated, lengths), shares
+
+    def _noise(
+        self, sequence: Float[Tensor, "batch steps features"]
+    ) -> Float[Tensor, "batch steps"] | None:
+        """Noise of the gates while training, and elsewhere if asked for."""
+        if self.training or not self.config.deterministic_eval:
+            return uniform_noise(sequence.new_empty(sequence.shape[:2], dtype=torch.float32))
+        return None
 
     def _activated(
         self, sequence: Float[Tensor, "batch steps features"]
@@ -298,15 +315,23 @@ class MIM(Method):
         return self.prediction(self.fusion(purified)).squeeze(1).float()
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """`upn` and `other`."""
-        config = self.config
+        """`upn`, its shadow `upn_masked` if there is one, and `other`."""
+        config, rate = self.config, self.config.learning_rate_upn
+        groups = [ParameterGroup("upn", trained([self.upn]), rate, config.weight_decay)]
+        if self.upn_masked is not None:
+            groups.append(ParameterGroup("upn_masked", trained([self.upn_masked]), rate))
         others = trained([self.encoders, self.heads, self.fusion, self.prediction])
-        return [
-            ParameterGroup(
-                "upn", trained([self.upn]), config.learning_rate_upn, config.weight_decay
-            ),
-            ParameterGroup("other", others, config.learning_rate, config.weight_decay),
-        ]
+        return [*groups, ParameterGroup("other", others, config.learning_rate, config.weight_decay)]
+
+    def after_step(self) -> None:
+        """Moves the UPN by both of its steps, and its shadow with it."""
+        if self.upn_masked is not None:
+            merge(self.upn, self.upn_masked, self.upn_before)
+
+    def stage_0_reason(self) -> str | None:
+        """Two steps, even where weights of 0 leave but one: trials of a study are trained alike."""
+        two = self.config.update == "two_steps"
+        return 'steps its UPN twice a batch (update = "two_steps")' if two else None
 
 
 class Head(nn.Module):

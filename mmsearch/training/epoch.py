@@ -117,9 +117,7 @@ class Epochs:
             with torch.set_grad_enabled(not dropped):
                 self._forward_backward(one, rows, share, progress, meter)
             if not dropped and (index % group == 0 or index == len(batches)):
-                one.engine.step()
-                if one.engine.was_step_applied():
-                    meter.step(one.engine.get_global_grad_norm())
+                self._step(one, meter)
 
     def _forward_backward(
         self, one: Pass, rows: Int[Tensor, " batch"], share: Share, progress: Progress, meter: Meter
@@ -134,6 +132,13 @@ class Epochs:
         assert seen is not None, "a batch was just trained on"
         with torch.no_grad():
             learner.method.after_backward(seen, progress)
+
+    def _step(self, one: Pass, meter: Meter) -> None:
+        one.engine.step()
+        if one.engine.was_step_applied():
+            meter.step(one.engine.get_global_grad_norm())
+            with torch.no_grad():
+                self.engines.method.after_step()
 
 
 @contextmanager

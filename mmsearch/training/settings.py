@@ -98,7 +98,7 @@ def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> No
     Args:
         study: its `[deepspeed]` table is looked at, and its objective where the task is known.
         config: the published configuration.
-        task: what the data asks for; the method is built for it and its phases looked at.
+        task: what the data asks for; the method is built for it and asked what it needs.
 
     Raises:
         TrainingError: with every conflict between the table, DeepSpeed and mmsearch.
@@ -138,17 +138,18 @@ def precision_problems(study: Study, device: torch.device) -> Iterator[Problem]:
 
 
 def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
-    """What a method with several phases cannot be trained with."""
-    if len(method.phases()) > 1 and stage(study) > 0:
+    """What a method with several phases, or one that writes weights, cannot be trained with."""
+    reason = method.stage_0_reason()
+    if reason is not None and stage(study) > 0:
         yield Problem(
             _place("zero_optimization.stage"),
-            f"{study.method} trains in several phases, which needs ZeRO stage 0",
+            f"{study.method} {reason}, which needs ZeRO stage 0",
             "Leave it out, and use torch_autocast for speed.",
         )
 
 
 def _variant_problems(study: Study, task: Task) -> Iterator[Problem]:
-    """Choices of the space with which the method has phases that the published one has not."""
+    """Choices of the space with which the method needs stage 0 and the published one does not."""
     for change, config in study.variants():
         method = methods.build(study.method, config, task)
         for problem in phase_problems(study, method):
