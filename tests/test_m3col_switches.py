@@ -52,7 +52,7 @@ def of_both_phases(method: M3CoL) -> dict[str, float]:
         ({"dropout": 0.5}, SUPERVISED),
         ({"fusion": {"kind": "sum", "features": 6}}, {"task"}),
         ({"label_mixup_beta": 3.0}, set()),
-        ({"learning_rate": 1.0, "weight_decay": 1.0}, set()),
+        ({"learning_rate": 1.0, "weight_decay": 1.0, "text_rate": 2.0}, set()),
     ],
     ids=toys.shown,
 )
@@ -124,7 +124,7 @@ def test_mixups_are_drawn_as_configured(
     assert drawn == asked
 
 
-def test_sizes_are_those_of_the_two_layers():
+def test_sizes_are_those_of_two_layers():
     method = built(features=6, hidden=4)
     shapes = {name: tuple(weight.shape) for name, weight in method.named_parameters()}
     assert shapes["encoders.mrna.layers.0.weight"] == (6, 5)

@@ -312,7 +312,7 @@ def _vectors(batch: Batch, names: Iterable[str]) -> Views:
 def _looked_at(mixups: Mapping[str, Mixup], own: Int[Tensor, " part"], scene: Scene) -> Views:
     """Vectors of images or sounds that were mixed before their networks saw them.
 
-    A mixed sound is as long as the longer one.
+    A sound with another one in it is as long as the longer one.
     """
     raw, look, gather = scene.progress.raw, scene.progress.look, scene.progress.gather
     if not mixups or raw is None or look is None:
@@ -321,8 +321,9 @@ def _looked_at(mixups: Mapping[str, Mixup], own: Int[Tensor, " part"], scene: Sc
     lengths: dict[str, Tensor] = {}
     for name, mixup in mixups.items():
         inputs[name] = mixup.of(gather(raw.inputs[name].float()))[own]
-        both = gather(raw.lengths[name])
-        lengths[name] = torch.maximum(both, both[mixup.partners])[own]
+        whole = gather(raw.lengths[name])
+        longer = torch.maximum(whole, whole[mixup.partners])
+        lengths[name] = torch.where(mixup.kept < 1, longer, whole)[own]
     return _vectors(look(replace(raw, inputs=inputs, lengths=lengths)), mixups)
 
 

@@ -118,11 +118,11 @@ def build(study: Study, method: Method, backbones: Front, worker: Worker) -> Eng
     Networks that learn along do so in the last phase.
 
     Raises:
-        TrainingError: a precision that the device has not, or several phases where it or the
-            ZeRO stage allows one.
+        TrainingError: a precision that the device has not, or a method that the ZeRO stage cannot
+            train.
     """
     problems = [
-        *settings.phase_problems(study, method),
+        *settings.stage_problems(study, method),
         *settings.precision_problems(study, worker.device),
     ]
     if problems:

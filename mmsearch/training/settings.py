@@ -106,7 +106,7 @@ def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> No
     problems = [*_key_problems(study), *_value_problems(study), *_combination_problems(study)]
     if task is not None:
         method = methods.build(study.method, config.model_dump(), task)
-        problems += [*phase_problems(study, method), *objective_problems(study, task)]
+        problems += [*stage_problems(study, method), *objective_problems(study, task)]
         problems += _variant_problems(study, task) if stage(study) and not problems else ()
     if problems:
         raise TrainingError(problems)
@@ -137,7 +137,7 @@ def precision_problems(study: Study, device: torch.device) -> Iterator[Problem]:
         )
 
 
-def phase_problems(study: Study, method: Method) -> Iterator[Problem]:
+def stage_problems(study: Study, method: Method) -> Iterator[Problem]:
     """What a method with several phases, or one that writes weights, cannot be trained with."""
     reason = method.stage_0_reason()
     if reason is not None and stage(study) > 0:
@@ -152,7 +152,7 @@ def _variant_problems(study: Study, task: Task) -> Iterator[Problem]:
     """Choices of the space with which the method needs stage 0 and the published one does not."""
     for change, config in study.variants():
         method = methods.build(study.method, config, task)
-        for problem in phase_problems(study, method):
+        for problem in stage_problems(study, method):
             way_out = "Leave it out, or take that choice out of [space]."
             yield replace(problem, rule=f"with {change} {problem.rule}", way_out=way_out)
 
