@@ -50,6 +50,7 @@ def of_both_phases(method: M3CoL) -> dict[str, float]:
         ({"label_mixup": "all"}, SUPERVISED),
         ({"label_mixup": "mirna"}, {"task", "unimodal/mirna"}),
         ({"dropout": 0.5}, SUPERVISED),
+        ({"classifier_layers": 3}, SUPERVISED),
         ({"fusion": {"kind": "sum", "features": 6}}, {"task"}),
         ({"label_mixup_beta": 3.0}, set()),
         ({"learning_rate": 1.0, "weight_decay": 1.0, "text_rate": 2.0}, set()),
