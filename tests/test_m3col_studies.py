@@ -106,3 +106,40 @@ def test_a_study_searches_weights_mixup_switch_temperatures_fusion_sizes_and_rat
         "learning_rate",
         "weight_decay",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "schedule", "epochs"),
+    [
+        ("m3col_n24news", (2e-5, 5e-5, 5e-5, 1e-4), 1, 25),
+        ("m3col_food101", (5e-5, 5e-5, 1e-4, 1e-4), 2, 50),
+    ],
+)
+def test_the_published_row_of_images_and_text_is_the_printed_one(
+    name: str, rates: tuple[float, ...], schedule: int, epochs: int
+):
+    study = load(name)
+    found, text, vision = (
+        row(name),
+        study.published["text_backbone"],
+        study.published["vision_backbone"],
+    )
+    rate = found["learning_rate"]
+    assert (text["learning_rate"], vision["learning_rate"]) == rates[:2]
+    assert (found["text_rate"] * rate, rate) == pytest.approx(rates[2:])
+    assert (found["batch_size"], found["accumulation"], found["hidden"]) == (32, 4, 256)
+    assert (found["encoder"], found["classifier_layers"], found["dropout"]) == ("none", 3, 0.0)
+    assert {one["weight_decay"] for one in (found, text, vision)} == {1e-4}
+    assert (text["decay_all"], vision["decay_all"], vision["horizontal_flip"]) == (
+        False,
+        True,
+        True,
+    )
+    assert (text["output"], vision["output"], text["max_tokens"]) == ("first", "first", 512)
+    assert found["lr_schedule"] == {
+        "kind": "plateau",
+        "watch": "train",
+        "patience": schedule,
+        "factor": 0.2,
+    }
+    assert study.budget.max_epochs == epochs

@@ -11,7 +11,7 @@ from mmsearch import study as studies
 from mmsearch.study import Study
 
 FOLDER = Path(__file__).resolve().parent.parent / "search_spaces"
-NAMES = ["mim", "mim_mosi"]
+NAMES = ["mim", "mim_mosei", "mim_mosi"]
 every_study = pytest.mark.parametrize("name", NAMES)
 
 
@@ -63,7 +63,16 @@ def test_the_published_row_is_the_printed_one(name: str):
     }
     assert {key: found[key] for key in printed} == printed
     rates = {found["learning_rate"], found["learning_rate_upn"]}
-    assert rates == ({1e-5} if name == "mim_mosi" else {1e-3})
+    assert rates == ({1e-3} if name == "mim" else {1e-5})
+
+
+@pytest.mark.parametrize("name", ["mim_mosei", "mim_mosi"])
+def test_a_bert_learns_along_as_in_mims_code(name: str):
+    found = load(name).published["text_backbone"]
+    assert (found["kind"], found["model"]) == ("fine_tuned", "bert-base-uncased")
+    assert (found["output"], found["max_tokens"]) == ("rest", 50)
+    assert (found["learning_rate"], found["weight_decay"]) == (1e-5, 0.0)
+    assert load(name).dataset == name.replace("mim", "mag")
 
 
 @every_study

@@ -102,6 +102,20 @@ def test_the_published_row_is_the_printed_one(name: str) -> None:
     assert (row["accumulation"], row["patience"], row["unimodal_weight"]) == (4, 8, 1.0)
 
 
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_bert_learns_along_as_in_self_mms_row(name: str) -> None:
+    found = load(name).published["text_backbone"]
+    chinese = name == "selfmi_sims"
+    assert found["model"] == ("bert-base-chinese" if chinese else "bert-base-uncased")
+    assert (found["kind"], found["output"]) == ("fine_tuned", "first")
+    assert (found["learning_rate"], found["weight_decay"], found["decay_all"]) == (
+        5e-5,
+        1e-3,
+        False,
+    )
+    assert "text_backbone" in load(name).space.parameters
+
+
 @pytest.mark.parametrize("name", SELFMI)
 def test_a_shipped_study_searches_what_the_method_is_about(name: str) -> None:
     searched = set(load(name).space.parameters)
