@@ -52,13 +52,17 @@ def test_a_misspelt_name_is_answered_with_the_closest() -> None:
 
 def test_the_embedded_dataset_has_its_documented_rows() -> None:
     data = datasets.load("mosei922")
-    assert (len(data.train), len(data.valid), len(held_out.load("mosei922"))) == (526, 132, 264)
+    assert (len(data.train), len(data.valid), len(held_out.load("mosei922").batch)) == (
+        526,
+        132,
+        264,
+    )
 
 
 def test_the_embedded_dataset_has_three_modalities_as_sequences_of_one_step() -> None:
     data = datasets.load("mosei922")
     assert dict(data.task.modalities) == {"text": 768, "audio": 39, "vision": 34}
-    for split in (data.train, data.valid, held_out.load("mosei922")):
+    for split in (data.train, data.valid, held_out.load("mosei922").batch):
         for name, width in data.task.modalities.items():
             assert split.inputs[name].shape == (len(split), 1, width)
             assert bool(split.inputs[name].isfinite().all())

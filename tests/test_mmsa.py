@@ -17,7 +17,7 @@ from mmsearch.errors import DataError
 def test_a_file_in_the_layout_gives_train_valid_and_held_out_test(tmp_path: Path) -> None:
     data = load(tmp_path, layout())
     with pytest.warns(UserWarning, match=UNLISTED):
-        test = held_out.load("mosi", folder=tmp_path)
+        test = held_out.load("mosi", folder=tmp_path).batch
     assert (len(data.train), len(data.valid), len(test)) == (6, 3, 4)
     assert dict(data.task.modalities) == {"text": 768, "audio": 5, "vision": 20}
     assert list(data.task.modalities) == ["text", "audio", "vision"]
