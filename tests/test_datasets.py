@@ -26,6 +26,8 @@ def test_datasets_are_found_by_their_files() -> None:
     assert datasets.known() == [
         "arrays",
         "brca",
+        "mag_mosei",
+        "mag_mosi",
         "mfeat",
         "mosei",
         "mosei922",

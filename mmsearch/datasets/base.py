@@ -105,6 +105,13 @@ def places(folder: Path | None, *below: str) -> list[Path]:
     return found if folder is None else [folder, *found]
 
 
+def differing_widths(examples: Mapping[SplitName, Examples], modality: str) -> str:
+    """How many features it has in each split, as messages tell it; empty if all have as many."""
+    widths = {split: part.inputs[modality].shape[2] for split, part in examples.items()}
+    told = ", ".join(f"{width} in {split}" for split, width in widths.items())
+    return told if len(set(widths.values())) > 1 else ""
+
+
 def sign_balance(label: Float[Tensor, " batch"]) -> str:
     """How train labels spread over signs, and how accurate a constant answer is."""
     negative, zero = int((label < 0).sum()), int((label == 0).sum())

@@ -19,13 +19,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmsearch.datasets.base import (
     VARIABLE,
     Dataset,
     Examples,
     SplitName,
+    differing_widths,
     places,
     sign_balance,
 )
@@ -75,7 +75,10 @@ class Mmsa(Dataset):
         examples: dict[SplitName, Examples] = {
             split: _Part(path, split, parts.get(split), self.bound).examples() for split in splits
         }
-        _check_same_widths(path, examples)
+        for name in MODALITIES:
+            if told := differing_widths(examples, name):
+                rule = f"expected the same features in every split, got {told}"
+                raise _wrong(path, rule, key=name)
         _check_raw_everywhere(path, examples)
         return examples
 
@@ -238,24 +241,12 @@ class _Part:
         return _wrong(self.path, rule, key=f"{self.split}/{key}")
 
 
-def _check_same_widths(path: Path, examples: Mapping[SplitName, Examples]) -> None:
-    for name in MODALITIES:
-        widths = {split: _width(part.inputs[name]) for split, part in examples.items()}
-        if len(set(widths.values())) > 1:
-            told = ", ".join(f"{width} in {split}" for split, width in widths.items())
-            raise _wrong(path, f"expected the same features in every split, got {told}", key=name)
-
-
 def _check_raw_everywhere(path: Path, examples: Mapping[SplitName, Examples]) -> None:
     having = [split for split, part in examples.items() if part.raw]
     lacking = [split for split in examples if split not in having]
     if having and lacking:
         rule = f"is in {', '.join(having)} and not in {', '.join(lacking)}"
         raise _wrong(path, rule, key=RAW_TEXT)
-
-
-def _width(value: Tensor) -> int:
-    return value.shape[2]
 
 
 def _wrong(path: Path, rule: str, *, key: str = "") -> DataError:
