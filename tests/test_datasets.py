@@ -13,7 +13,7 @@ import torch
 from toy_mmsa import UNLISTED, layout, load, write
 
 from mmsearch import datasets
-from mmsearch.datasets import base, held_out, inspection, mosei922
+from mmsearch.datasets import base, held_out, inspection, labels, mosei922
 from mmsearch.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +32,10 @@ def test_datasets_are_found_by_their_files() -> None:
         "mosei",
         "mosei922",
         "mosi",
+        "n24news_abstract",
+        "n24news_article",
+        "n24news_caption",
+        "n24news_headline",
         "rosmap",
         "sims",
     ]
@@ -199,7 +203,7 @@ def test_valid_has_the_label_spread_of_train() -> None:
 
 def test_of_many_classes_the_balance_tells_the_rarest_and_the_commonest() -> None:
     label = torch.cat([torch.arange(12), torch.tensor([3, 3, 5])])
-    told = base.class_balance(label, [f"c{number}" for number in range(12)])
+    told = labels.class_balance(label, [f"c{number}" for number in range(12)])
     assert told == (
         "15 train labels in 12 classes, 1 of c0 to 3 of c3: answering always c3 has accuracy 0.20"
     )

@@ -18,16 +18,10 @@ import torch
 from torch import Tensor
 
 from mmsearch.datasets.array_files import SUFFIXES
-from mmsearch.datasets.base import (
-    VARIABLE,
-    Dataset,
-    Examples,
-    SplitName,
-    class_balance,
-    places,
-)
+from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, places
 from mmsearch.datasets.carving import valid_rows
 from mmsearch.datasets.description import FILE, Description
+from mmsearch.datasets.labels import class_balance
 from mmsearch.datasets.named_arrays import CLASSES, LAYOUT, NamedArrays
 from mmsearch.datasets.task import TargetTransform, Task
 from mmsearch.errors import DataError, Problem

@@ -19,15 +19,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from mmsearch.datasets.base import (
-    VARIABLE,
-    Dataset,
-    Examples,
-    SplitName,
-    differing_widths,
-    places,
-    sign_balance,
-)
+from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, differing_widths, places
+from mmsearch.datasets.labels import sign_balance
 from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import TargetTransform, Task
 from mmsearch.datasets.unpickle import as_array, as_texts, unpickle
@@ -68,10 +61,9 @@ class Mag(Dataset):
 
     def task(self, train: Examples, folder: Path | None) -> Task:
         """Regression of sentiment in its original units."""
-        widths = {name: value.shape[2] for name, value in train.inputs.items()}
         return Task(
             dataset=self.name,
-            modalities={"text": 0} | widths,
+            modalities=train.modalities,
             loss_family="regression",
             transform=TargetTransform(),
             bound=BOUND,

@@ -20,15 +20,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from mmsearch.datasets.base import (
-    VARIABLE,
-    Dataset,
-    Examples,
-    SplitName,
-    differing_widths,
-    places,
-    sign_balance,
-)
+from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, differing_widths, places
+from mmsearch.datasets.labels import sign_balance
 from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import TargetTransform, Task
 from mmsearch.datasets.unpickle import as_array, as_texts, unpickle
