@@ -26,6 +26,7 @@ def test_datasets_are_found_by_their_files() -> None:
     assert datasets.known() == [
         "arrays",
         "brca",
+        "food101",
         "mag_mosei",
         "mag_mosi",
         "mfeat",

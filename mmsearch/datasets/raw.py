@@ -43,17 +43,7 @@ class Raw:
         Raises:
             DataError: some are not there; how many, and the first of them.
         """
-        missing = [str(path) for path in paths if not path.is_file()]
-        if missing:
-            more = ", ..." if len(missing) > SHOWN else ""
-            rule = f"{len(missing)} of {len(paths)} files of {TOLD[kind]} are missing: "
-            raise DataError(
-                Problem(
-                    place,
-                    rule + ", ".join(missing[:SHOWN]) + more,
-                    "Put them there, or leave the rows that need them out.",
-                )
-            )
+        check_there(paths, what=f"files of {TOLD[kind]}", place=place)
         return cls(kind, tuple(str(path.absolute()) for path in paths))
 
     def __len__(self) -> int:
@@ -69,3 +59,27 @@ class Raw:
         for value in self.values:
             content = value.encode() if self.kind == "text" else Path(value).read_bytes()
             yield sha256(content).digest()
+
+
+def check_there(paths: Sequence[Path], *, what: str, place: str) -> None:
+    """Whether all files are there.
+
+    Args:
+        paths: of the files.
+        what: they are, for the message.
+        place: what names them, for the message.
+
+    Raises:
+        DataError: some are not; how many, and the first of them.
+    """
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        more = ", ..." if len(missing) > SHOWN else ""
+        rule = f"{len(missing)} of {len(paths)} {what} are missing: "
+        raise DataError(
+            Problem(
+                place,
+                rule + ", ".join(missing[:SHOWN]) + more,
+                "Put them there, or leave the rows that need them out.",
+            )
+        )
