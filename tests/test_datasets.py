@@ -39,6 +39,7 @@ def test_datasets_are_found_by_their_files() -> None:
         "n24news_headline",
         "rosmap",
         "sims",
+        "table",
     ]
 
 

@@ -155,6 +155,7 @@ def put(key: str, value: object) -> Callable[[Content], object]:
         pytest.param(
             put("headline", None), r"\[2\] headline: expected a text, got NoneType", id="null"
         ),
+        pytest.param(put("headline", "\ud800"), r"\[2\] headline: is not Unicode", id="no-unicode"),
         pytest.param(put("image_id", ""), r"\[2\] image_id: is empty", id="empty-image"),
         pytest.param(
             put("section", "Sport"),

@@ -10,11 +10,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmsearch.datasets.base import Examples, SplitName
 from mmsearch.errors import DataError, Problem
 from mmsearch.seeds import derive
 
 GROUP = 5
 SEED = 0
+
+
+def carve(examples: Examples, *, place: str, group: int = GROUP) -> dict[SplitName, Examples]:
+    """Train and valid out of what a dataset gives as train; see `valid_rows`."""
+    valid = valid_rows(examples.label, place=place, group=group)
+    return {
+        "train": examples.take(torch.nonzero(~valid)[:, 0]),
+        "valid": examples.take(torch.nonzero(valid)[:, 0]),
+    }
 
 
 def valid_rows(

@@ -19,7 +19,7 @@ import torch
 
 from mmsearch.datasets import csv_files
 from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, places
-from mmsearch.datasets.carving import valid_rows
+from mmsearch.datasets.carving import carve
 from mmsearch.datasets.labels import classification
 from mmsearch.datasets.raw import Raw, check_there
 from mmsearch.datasets.task import Task
@@ -49,11 +49,7 @@ class Food101(Dataset):
         seen = csv_files.read(found / "train.csv", columns=COLUMNS)
         classes = _classes(found / "train.csv", seen)
         examples = _examples(found, "train", seen, classes)
-        valid = valid_rows(examples.label, place=str(found / "train.csv"), group=GROUP)
-        parts: dict[SplitName, Examples] = {
-            "train": examples.take(torch.nonzero(~valid)[:, 0]),
-            "valid": examples.take(torch.nonzero(valid)[:, 0]),
-        }
+        parts = carve(examples, place=str(found / "train.csv"), group=GROUP)
         if "test" in splits:
             rows = csv_files.read(found / "test.csv", columns=COLUMNS)
             parts["test"] = _examples(found, "test", rows, classes)

@@ -40,6 +40,16 @@ def class_balance(label: Int[Tensor, " batch"], classes: Sequence[str]) -> str:
     )
 
 
+def spread(label: Float[Tensor, " batch"]) -> str:
+    """How train targets spread, and how wrong a constant answer is."""
+    median = float(label.median())
+    error = float((label - median).abs().mean())
+    return (
+        f"{len(label)} train targets from {float(label.min()):g} to {float(label.max()):g}: "
+        f"answering always {median:g} has mae {error:.4g}"
+    )
+
+
 def absent_classes(label: Int[Tensor, " batch"], classes: Sequence[str]) -> str:
     """Names and numbers of the classes that no row has, as messages tell them."""
     return ", ".join(

@@ -169,6 +169,10 @@ def _text(place: str, article: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         told = f"expected a text, got {type(value).__name__}" if key in article else "is missing"
         raise _wrong(f"{place} {key}", told)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(f"{place} {key}", f"is not Unicode ({error})") from error
     return value
 
 
