@@ -213,7 +213,7 @@ def test_a_missing_file_is_named_with_its_source_and_the_embedded_way_out(tmp_pa
     with pytest.raises(
         DataError,
         match=r"dataset 'mosei': no file aligned_50.pkl or unaligned_50.pkl in .*"
-        r"thuiar/MMSA on GitHub.*--data or MMSEARCH_DATA.*--set dataset=mosei922",
+        r"thuiar/MMSA on GitHub.*--data or MMSEARCH_DATA.*python -m mmsearch.tune selfmi",
     ):
         datasets.check("mosei", folder=tmp_path)
 

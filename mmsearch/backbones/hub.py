@@ -80,7 +80,9 @@ def _transformers(name: str) -> Any:
     except ImportError as error:
         raise missing(name, "transformers") from error
     transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    # The answer says what is wrong; warnings of each try beside it would hide it.
+    for speaker in ("transformers", "huggingface_hub"):
+        logging.getLogger(speaker).setLevel(logging.ERROR)
     return transformers
 
 

@@ -55,12 +55,18 @@ def source(chosen: Chosen) -> Source:
 
 @lru_cache(maxsize=4)
 def _source(settings: Reader) -> Source:
+    if settings.model in efficientnet.NAMES:
+        return _efficientnet(settings)
     if isinstance(settings, Text):
         return text.source(settings)
+    return images.source(settings) if isinstance(settings, Images) else sounds.source(settings)
+
+
+def _efficientnet(settings: Reader) -> Source:
     if not isinstance(settings, Images):
-        return sounds.source(settings)
-    own = settings.model in efficientnet.NAMES
-    return efficientnet.source(settings.model) if own else images.source(settings)
+        rule = "looks at images and reads nothing else"
+        raise StudyError(Problem(f"model {settings.model!r}", rule, "Choose another network."))
+    return efficientnet.source(settings.model)
 
 
 @dataclass(frozen=True)

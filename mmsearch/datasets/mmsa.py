@@ -108,7 +108,7 @@ class Mmsa(Dataset):
                 rule,
                 f"Its file ({' or '.join(self.files)}) comes from the MMSA project (thuiar/MMSA on "
                 f"GitHub, processed features); give its folder with --data or {VARIABLE}. "
-                "Or --set dataset=mosei922 runs the same study on the data bundled with mmsearch.",
+                "Or python -m mmsearch.tune selfmi searches on the data bundled with mmsearch.",
             )
         )
 
