@@ -43,7 +43,7 @@ def test_a_shipped_study_is_right_and_its_text_gives_it_again(name: str) -> None
 @pytest.mark.parametrize("name", SELFMI)
 def test_a_shipped_study_writes_its_whole_published_row(name: str) -> None:
     left_out = set(load(name).published) - set(written(name)["published"])
-    unprinted = {"gradient_clipping", "lr_schedule"}
+    unprinted = {"gradient_clipping", "lr_schedule", "reload_best"}
     of_no_effect = {key for key in left_out if key.startswith("mmilb_") or "_backbone" in key}
     assert left_out == unprinted | of_no_effect
 

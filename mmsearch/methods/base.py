@@ -47,6 +47,9 @@ class MethodConfig(BaseModel):
     """Largest gradient norm; 0 clips nothing."""
     patience: int = Field(0, ge=0)
     """Epochs without improvement of the objective after which a trial is completed; 0 is never."""
+    reload_best: bool = False
+    """Whether training goes on from the best epoch's weights after one that is no better, with
+    Adam's moments as they are; M3CoL's code for images and text does so."""
     lr_schedule: LrSchedule = Constant()
     """How the learning rates of all parameter groups change from epoch to epoch."""
     text_backbone: TextBackbone = Given()

@@ -11,8 +11,9 @@ steps is taken as their mean.
 
 The form for omics has an encoder for each view and classifiers of two layers. That for images and
 text takes what its networks give (`text_backbone`, `vision_backbone`) as embeddings (`encoder =
-"none"`) and has classifiers of three. Its code trains on rows in their order, with dropout off
-after the first validation, and goes on from the best weights after each; none of that is done here.
+"none"`) and has classifiers of three. Its code goes on from the best weights after each validation
+(`reload_best`), and trains on rows in their order, with dropout off after the first validation,
+neither of which is done here.
 """
 
 from collections.abc import Iterable, Mapping

@@ -128,6 +128,25 @@ def weights(engines: Engines) -> dict[str, Tensor]:
     return copies
 
 
+def restore(engines: Engines, best: Mapping[str, Tensor]) -> None:
+    """Puts a copy by `weights` back into training, at stage 0; called by all workers.
+
+    The copy is at rank 0 alone, which tells the others.
+    """
+    assert engines.stage == 0, "weights of other stages lie in the optimiser"
+    rank, world_size = engines.worker.rank, engines.worker.world_size
+    learner = engines.learner
+    fixed = {name for name, p in learner.named_parameters() if not p.requires_grad}
+    with torch.no_grad():
+        for name, value in learner.state_dict().items():
+            if name in fixed:
+                continue
+            if rank == 0:
+                value.copy_(best[name.removeprefix("method.")])
+            if world_size > 1:
+                distributed.broadcast(value, src=0)
+
+
 def _whole(engines: Engines, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[Any]:
     """Context in which weights are complete on every worker."""
     import deepspeed

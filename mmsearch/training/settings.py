@@ -139,13 +139,17 @@ def precision_problems(study: Study, device: torch.device) -> Iterator[Problem]:
 
 def stage_problems(study: Study, method: Method) -> Iterator[Problem]:
     """What a method with several phases, or one that writes weights, cannot be trained with."""
-    reason = method.stage_0_reason()
-    if reason is not None and stage(study) > 0:
-        yield Problem(
-            _place("zero_optimization.stage"),
-            f"{study.method} {reason}, which needs ZeRO stage 0",
-            "Leave it out, and use torch_autocast for speed.",
-        )
+    reloads = "goes back to its best weights (reload_best)" if method.config.reload_best else None
+    for reason in (method.stage_0_reason(), reloads):
+        if reason is not None and stage(study) > 0:
+            yield Problem(
+                _place("zero_optimization.stage"),
+                f"{study.method} {reason}, which needs ZeRO stage 0",
+                "Leave it out, and use torch_autocast for speed.",
+            )
+    if reloads and study.objective.epoch == "last":
+        rule = f'{study.method} {reloads}, of which epoch = "last" keeps none'
+        yield Problem("[objective] epoch", rule, 'Set epoch = "best", or reload_best = false.')
 
 
 def _variant_problems(study: Study, task: Task) -> Iterator[Problem]:

@@ -155,6 +155,8 @@ class Trainer:
             self._standing = replace(self._standing, best_epoch=self.epoch, best_value=value)
             if objective.epoch == "best":
                 self._best = checkpoint.weights(self._engines)
+        elif self._config.reload_best:
+            checkpoint.restore(self._engines, self._best)
 
     def _fingerprint(self) -> Fingerprint:
         config = json.dumps(self._config.model_dump(mode="json"), sort_keys=True)
