@@ -26,8 +26,12 @@ PACKAGES = (
     "numpy",
     "pydantic",
     "scikit-learn",
+    "transformers",
+    "tokenizers",
+    "pillow",
+    "soundfile",
 )
-"""Distributions whose versions can move a number."""
+"""Distributions whose versions can move a number; those that are not installed are left out."""
 TIMEOUT_S = 10.0
 """Longest that a program which is asked may take."""
 
