@@ -23,8 +23,8 @@ from torch import Tensor
 
 from mmsearch.backbones import efficientnet, images, sounds, text
 from mmsearch.backbones.choices import FIELDS, WHILE_LEARNING, Chosen, of_study
-from mmsearch.backbones.network import Inputs, Source, taken
-from mmsearch.backbones.settings import Images, Reader, Text
+from mmsearch.backbones.network import Inputs, Source, freeze_unused, taken
+from mmsearch.backbones.settings import Images, Learning, Reader, Text
 from mmsearch.datasets.raw import MODALITIES, Raw
 from mmsearch.datasets.task import SearchData, View
 from mmsearch.errors import Problem, StudyError
@@ -55,6 +55,13 @@ def source(chosen: Chosen) -> Source:
 
 @lru_cache(maxsize=4)
 def _source(settings: Reader) -> Source:
+    found = _loaded(settings)
+    if isinstance(settings, Learning):
+        freeze_unused(found)
+    return found
+
+
+def _loaded(settings: Reader) -> Source:
     if isinstance(settings, Text):
         return text.source(settings)
     if not isinstance(settings, Images):
@@ -158,8 +165,12 @@ def compute(one: Missing, *, advance: Callable[[int], None] = lambda _: None) ->
         for split, raw in zip(SPLITS, one.raw, strict=True):
             _write(partial / split, one.chosen, raw, advance)
         partial.chmod(0o755)
-        if not folder.is_dir():
+        try:
             partial.rename(folder)
+        except OSError:
+            # Another process may have put it there meanwhile.
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
