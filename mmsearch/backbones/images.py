@@ -43,6 +43,8 @@ class ImageNetwork(Network):
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  no public base
                 module.eval()
+                # It takes statistics of its weights' type and no other.
+                module.to(next(self.model.parameters()).dtype)
         return self
 
     def forward(
@@ -85,7 +87,8 @@ def source(settings: Images) -> Source:
         (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0], [1.0])
     )
     network = ImageNetwork(model, width, mean=shift[0], deviation=shift[1])
-    network.has_first = hasattr(getattr(model, "embeddings", None), "cls_token")
+    places = getattr(model, "embeddings", None)
+    network.has_first = hasattr(places, "cls_token") or hasattr(places, "class_embedding")
 
     def pixels(image: Any) -> Pixels:
         made = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")

@@ -17,7 +17,7 @@ from mmsearch.backbones.settings import Output
 from mmsearch.encoders.steps import real_steps
 from mmsearch.errors import Problem, StudyError
 
-Steps = tuple[Float[Tensor, "batch steps width"], Int[Tensor, " batch"]]
+Steps = tuple[Float[Tensor, "batch _steps features"], Int[Tensor, " batch"]]
 """Padded at the end, and how many steps are real."""
 
 
@@ -101,4 +101,5 @@ def freeze_unused(source: Source) -> None:
 def missing(model: str, package: str) -> StudyError:
     """The answer where a package that reads networks is not installed."""
     rule = f"needs the package {package}, which is not installed"
-    return StudyError(Problem(f"model {model!r}", rule, 'Run pip install "mmsearch[backbones]".'))
+    way_out = f'Run pip install "mmsearch[backbones]" {package}.'
+    return StudyError(Problem(f"model {model!r}", rule, way_out))
