@@ -1,7 +1,8 @@
 """Tiny networks as transformers writes them, and toy data with raw modalities that they read."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from mmsearch.datasets.splits import fingerprint
 from mmsearch.datasets.task import SearchData
 from mmsearch.space import Parameter, Space
 from mmsearch.study import Study
+from mmsearch.training import Trainer, Worker, checkpoint
 
 WORDS = ("film", "was", "the", "a", "good", "bad", "very", "not", "plot", "end", "so", "and")
 WIDTH, MOST = 8, 16
@@ -78,6 +80,7 @@ def bert(model: Any, folder: Path, *, seed: int = 0, most: int = MOST) -> Path:
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
     tokenizer = BertTokenizer(vocab=str(vocabulary), model_max_length=most)
+    vocabulary.unlink()
     return save(folder, model, tokenizer, seed=seed)
 
 
@@ -183,6 +186,32 @@ def computed(asked: Study, data: SearchData, folder: Path) -> SearchData:
     for one in plan.missing():
         backbones.compute(one)
     return plan.data
+
+
+@contextmanager
+def trainer(
+    worker: Worker, asked: Study, data: SearchData, config: Mapping[str, Any] | None = None
+) -> Iterator[Trainer]:
+    """A trainer of a study's published configuration, or of another."""
+    config = asked.published if config is None else config
+    built = Trainer(asked, data, config, seed=toy.SEED, worker=worker)
+    try:
+        yield built
+    finally:
+        built.close()
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    """Copy of the weights of all networks that learn along."""
+    learner = trainer._engines.learner
+    with checkpoint._whole(trainer._engines, list(learner.backbones.parameters())):
+        return {name: p.detach().clone() for name, p in learner.backbones.named_parameters()}
+
+
+def learning(trainer: Trainer) -> set[str]:
+    """Names of their weights that take gradients."""
+    named = trainer._engines.learner.backbones.named_parameters()
+    return {name for name, parameter in named if parameter.requires_grad}
 
 
 def image(path: Path, *, mode: str = "RGB", size: tuple[int, int] = (40, 24), seed: int = 0) -> str:
