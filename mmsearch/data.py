@@ -102,7 +102,7 @@ def _described(found: "Inspection") -> Iterator[str]:
     kind = f"{task.loss_family} of {len(task.classes)} classes" if task.classes else "regression"
     yield f"  valid       {kind}, metrics {task.metrics}"
     yield "  rows        " + ", ".join(f"{rows} {split}" for split, rows in found.rows.items())
-    yield "  modalities  " + ", ".join(f"{name} {size}" for name, size in task.modalities.items())
+    yield f"  modalities  {found.modalities}"
     yield f"  labels      {task.balance}"
     yield f"  SHA-256     {found.fingerprint} (train and valid)"
 

@@ -14,7 +14,7 @@ from mmsearch.errors import DataError
 
 def test_a_folder_gives_train_valid_and_held_out_test(tmp_path: Path) -> None:
     data = load(tmp_path, content())
-    test = held_out.load("arrays", folder=tmp_path)
+    test = held_out.load("arrays", folder=tmp_path).batch
     assert (len(data.train), len(data.valid), len(test)) == (20, 6, 5)
     assert dict(data.task.modalities) == {"notes": 4, "pulse": 3}
 
@@ -149,7 +149,7 @@ def test_held_out_knows_the_train_that_is_left_after_carving(tmp_path: Path) -> 
     arrays = content()
     del arrays["valid"]
     data = load(tmp_path, arrays, toml="center = 1.0\nscale = 2.0")
-    test = held_out.load("arrays", folder=tmp_path)
+    test = held_out.load("arrays", folder=tmp_path).batch
     assert torch.allclose(
         data.task.transform.decode(test.target),
         torch.tensor(arrays["test"]["target"], dtype=torch.float32),
@@ -181,7 +181,7 @@ def test_a_description_names_classes_and_their_metrics(tmp_path: Path) -> None:
 def test_whole_numbers_are_regressed_if_the_description_says_so(tmp_path: Path) -> None:
     data = load(tmp_path, content(classes=4), toml='loss = "regression"')
     assert (data.task.loss_family, data.train.target.dtype) == ("regression", torch.float32)
-    assert held_out.load("arrays", folder=tmp_path).target.dtype == torch.float32
+    assert held_out.load("arrays", folder=tmp_path).batch.target.dtype == torch.float32
 
 
 def test_what_the_description_scales_is_in_the_fingerprint(tmp_path: Path) -> None:

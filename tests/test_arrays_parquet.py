@@ -48,7 +48,7 @@ def test_a_table_gives_what_the_same_npz_gives(tmp_path: Path) -> None:
 
 
 def test_lists_of_lists_say_their_lengths(tmp_path: Path) -> None:
-    test = held_out.load("arrays", folder=write(tmp_path))
+    test = held_out.load("arrays", folder=write(tmp_path)).batch
     assert test.inputs["pulse"].shape == (5, 5, 3)
     assert test.lengths["pulse"].tolist() == [1, 2, 3, 4, 5]
 

@@ -69,3 +69,14 @@ def test_features_are_scaled_by_the_range_of_train() -> None:
 def test_a_feature_that_train_has_one_value_of_is_zero_everywhere() -> None:
     scaling = MinMax.fit(np.array([[7, 1], [7, 2]]))
     assert scaling.apply(np.array([[7, 1], [8, 2]]))[:, 0].tolist() == [0.0, 0.0]
+
+
+def test_one_of_as_many_rows_as_are_asked_for_becomes_valid() -> None:
+    label = torch.tensor([0] * 56 + [1] * 14 + [2] * 13)
+    valid = label[carving.valid_rows(label, place="here", group=14)]
+    assert valid.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_the_message_on_too_few_rows_says_how_many_it_takes() -> None:
+    with pytest.raises(DataError, match=r"here: has too few rows .*: 9, and no 14 of one class"):
+        carving.valid_rows(torch.zeros(9, dtype=torch.int64), place="here", group=14)

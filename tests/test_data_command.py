@@ -12,6 +12,9 @@ from toy_mmsa import layout
 from toy_mmsa import write as write_mmsa
 from toy_mogonet import change
 from toy_mogonet import write as write_mogonet
+from toy_n24news import layout as news_layout
+from toy_n24news import write as write_news
+from toy_table import write as write_table
 from typer.testing import CliRunner, Result
 
 from mmsearch import datasets
@@ -95,6 +98,54 @@ def test_one_dataset_is_checked_in_the_folder_that_is_given(
     assert done.exit_code == 0
     assert "valid       regression, metrics regression" in done.stdout
     assert "rows        20 train, 6 valid, 5 test" in done.stdout
+
+
+def test_raw_modalities_are_told_apart_from_features(
+    tmp_path: Path, ask: Callable[..., Result]
+) -> None:
+    done = ask("table", "--data", write_table(tmp_path))
+    assert done.exit_code == 0
+    assert "valid       classification of 3 classes, metrics multiclass" in done.stdout
+    assert "rows        12 train, 4 valid, 3 test" in done.stdout
+    assert "modalities  text (raw text), vision (raw images), audio 2\n" in done.stdout
+
+
+def test_datasets_of_one_folder_are_all_found_in_it(
+    tmp_path: Path, ask: Callable[..., Result]
+) -> None:
+    write_news(tmp_path / "n24news", news_layout())
+    listing = ask("--data", tmp_path).stdout
+    for name in ("n24news_headline", "n24news_caption"):
+        told = block(listing, name)
+        assert "rows        30 train, 5 valid, 4 test" in told
+        assert "modalities  text (raw text), vision (raw images)" in told
+        assert f"SHA-256     {datasets.load(name, folder=tmp_path / 'n24news').fingerprint}" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("mag_mosi", "WasifurRahman/BERT_multimodal_transformer"),
+        ("n24news_caption", "billywzh717/N24News"),
+        ("food101", "UPMC Food-101"),
+        ("table", "write dataset.toml"),
+    ],
+)
+def test_where_to_get_what_is_absent_is_said(
+    ask: Callable[..., Result], name: str, source: str
+) -> None:
+    told = block(ask().stdout, name)
+    assert f"absent      dataset '{name}': no folder is given" in told
+    assert source in told
+
+
+def test_a_missing_image_of_test_is_found_before_any_search(
+    tmp_path: Path, ask: Callable[..., Result]
+) -> None:
+    (write_table(tmp_path) / "images" / "item 18.jpg").unlink()
+    done = ask("table", "--data", tmp_path)
+    assert done.exit_code == 2
+    assert "1 of 3 files of raw images are missing" in done.stderr
 
 
 def test_a_remark_on_the_files_is_told(tmp_path: Path, ask: Callable[..., Result]) -> None:

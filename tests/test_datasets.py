@@ -13,7 +13,7 @@ import torch
 from toy_mmsa import UNLISTED, layout, load, write
 
 from mmsearch import datasets
-from mmsearch.datasets import base, held_out, inspection, mosei922
+from mmsearch.datasets import base, held_out, inspection, labels, mosei922
 from mmsearch.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,12 +26,20 @@ def test_datasets_are_found_by_their_files() -> None:
     assert datasets.known() == [
         "arrays",
         "brca",
+        "food101",
+        "mag_mosei",
+        "mag_mosi",
         "mfeat",
         "mosei",
         "mosei922",
         "mosi",
+        "n24news_abstract",
+        "n24news_article",
+        "n24news_caption",
+        "n24news_headline",
         "rosmap",
         "sims",
+        "table",
     ]
 
 
@@ -52,13 +60,17 @@ def test_a_misspelt_name_is_answered_with_the_closest() -> None:
 
 def test_the_embedded_dataset_has_its_documented_rows() -> None:
     data = datasets.load("mosei922")
-    assert (len(data.train), len(data.valid), len(held_out.load("mosei922"))) == (526, 132, 264)
+    assert (len(data.train), len(data.valid), len(held_out.load("mosei922").batch)) == (
+        526,
+        132,
+        264,
+    )
 
 
 def test_the_embedded_dataset_has_three_modalities_as_sequences_of_one_step() -> None:
     data = datasets.load("mosei922")
     assert dict(data.task.modalities) == {"text": 768, "audio": 39, "vision": 34}
-    for split in (data.train, data.valid, held_out.load("mosei922")):
+    for split in (data.train, data.valid, held_out.load("mosei922").batch):
         for name, width in data.task.modalities.items():
             assert split.inputs[name].shape == (len(split), 1, width)
             assert bool(split.inputs[name].isfinite().all())
@@ -193,7 +205,7 @@ def test_valid_has_the_label_spread_of_train() -> None:
 
 def test_of_many_classes_the_balance_tells_the_rarest_and_the_commonest() -> None:
     label = torch.cat([torch.arange(12), torch.tensor([3, 3, 5])])
-    told = base.class_balance(label, [f"c{number}" for number in range(12)])
+    told = labels.class_balance(label, [f"c{number}" for number in range(12)])
     assert told == (
         "15 train labels in 12 classes, 1 of c0 to 3 of c3: answering always c3 has accuracy 0.20"
     )

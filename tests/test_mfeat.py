@@ -19,7 +19,7 @@ WIDTHS = {"fou": 76, "fac": 216, "kar": 64, "pix": 240, "zer": 47, "mor": 6}
 
 def test_every_split_has_as_many_rows_of_each_digit() -> None:
     data = datasets.load("mfeat")
-    splits = {"train": data.train, "valid": data.valid, "test": held_out.load("mfeat")}
+    splits = {"train": data.train, "valid": data.valid, "test": held_out.load("mfeat").batch}
     counts = {name: split.target.bincount().tolist() for name, split in splits.items()}
     assert counts == {"train": [120] * 10, "valid": [40] * 10, "test": [40] * 10}
 
@@ -27,7 +27,7 @@ def test_every_split_has_as_many_rows_of_each_digit() -> None:
 def test_there_are_six_views_of_one_step() -> None:
     data = datasets.load("mfeat")
     assert dict(data.task.modalities) == WIDTHS
-    for split in (data.train, data.valid, held_out.load("mfeat")):
+    for split in (data.train, data.valid, held_out.load("mfeat").batch):
         for name, width in WIDTHS.items():
             assert split.inputs[name].shape == (len(split), 1, width)
             assert bool(split.inputs[name].isfinite().all())

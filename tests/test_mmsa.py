@@ -17,7 +17,7 @@ from mmsearch.errors import DataError
 def test_a_file_in_the_layout_gives_train_valid_and_held_out_test(tmp_path: Path) -> None:
     data = load(tmp_path, layout())
     with pytest.warns(UserWarning, match=UNLISTED):
-        test = held_out.load("mosi", folder=tmp_path)
+        test = held_out.load("mosi", folder=tmp_path).batch
     assert (len(data.train), len(data.valid), len(test)) == (6, 3, 4)
     assert dict(data.task.modalities) == {"text": 768, "audio": 5, "vision": 20}
     assert list(data.task.modalities) == ["text", "audio", "vision"]
@@ -157,6 +157,53 @@ def test_the_balance_of_a_file_is_said(tmp_path: Path) -> None:
         "4 of 6 train labels are negative and 1 are zero: "
         "answering always negative has accuracy 0.67"
     )
+
+
+# Raw text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(list, id="list"),
+        pytest.param(tuple, id="tuple"),
+        pytest.param(np.array, id="unicode"),
+        pytest.param(lambda texts: np.array(texts, dtype=">U20"), id="big-endian-unicode"),
+        pytest.param(lambda texts: np.array(texts, dtype=object), id="objects"),
+        pytest.param(lambda texts: list(np.array(texts)), id="list-of-numpy-texts"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_texts_are_read_however_they_are_kept(tmp_path: Path, written: Any, protocol: int) -> None:
+    texts = ["so good", "", "很好 é"]
+    path = write(tmp_path / "file.pkl", written(texts), protocol=protocol)
+    assert unpickle.as_texts(unpickle.unpickle(path)) == texts
+
+
+def test_raw_text_comes_beside_the_features_of_text(tmp_path: Path) -> None:
+    data = load(tmp_path, layout())
+    train, valid = data.raw["text"]
+    assert (train.kind, train.values) == ("text", tuple(f"words {row}" for row in range(6)))
+    assert len(valid) == 3
+    assert data.modalities_told == "text 768 (and raw text), audio 5, vision 20"
+    with pytest.warns(UserWarning, match=UNLISTED):
+        assert len(held_out.load("mosi", folder=tmp_path).raw["text"]) == 4
+
+
+def test_a_file_without_raw_text_has_none(tmp_path: Path) -> None:
+    content = layout()
+    for split in content.values():
+        del split["raw_text"]
+    data = load(tmp_path, content)
+    assert dict(data.raw) == {}
+    assert data.modalities_told == "text 768, audio 5, vision 20"
+
+
+def test_a_changed_text_changes_the_fingerprint(tmp_path: Path) -> None:
+    content = layout()
+    before = load(tmp_path / "before", content).fingerprint
+    content["valid"]["raw_text"][2] = "other words"
+    assert load(tmp_path / "after", content).fingerprint != before
 
 
 # Files that are not there, or not the known ones

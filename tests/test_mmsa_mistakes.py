@@ -119,6 +119,41 @@ def stained(key: str, value: float) -> Callable[[dict[str, Any]], object]:
             r"text_bert: expected \(rows, 3, steps\), got \(6, 5\)",
             id="no-mask",
         ),
+        pytest.param(
+            replaced("train", "raw_text", ["words"] * 5),
+            "train/raw_text: has 5 texts, the labels have 6 rows",
+            id="texts-disagree",
+        ),
+        pytest.param(
+            replaced("valid", "raw_text", ["words", 2, "words"]),
+            r"valid/raw_text: is not a list of texts \(.*expected a text, got int\)",
+            id="number-as-text",
+        ),
+        pytest.param(
+            replaced("train", "raw_text", np.zeros(6)),
+            "train/raw_text: is not a list of texts .*expected texts, got dtype 'f8'",
+            id="numbers-as-texts",
+        ),
+        pytest.param(
+            replaced("train", "raw_text", np.array([b"words"] * 6)),
+            "train/raw_text: is not a list of texts .*expected texts, got dtype 'S5'",
+            id="bytes-as-texts",
+        ),
+        pytest.param(
+            replaced("train", "raw_text", "words"),
+            "train/raw_text: is not a list of texts .*expected a list of texts, got str",
+            id="one-text",
+        ),
+        pytest.param(
+            replaced("train", "raw_text", ["\ud800"] * 6),
+            "train/raw_text: is not a list of texts .*surrogates not allowed",
+            id="no-unicode",
+        ),
+        pytest.param(
+            without("valid", "raw_text"),
+            "raw_text: is in train and not in valid",
+            id="texts-of-train-alone",
+        ),
     ],
 )
 @pytest.mark.filterwarnings(f"ignore:.*{UNLISTED}")
@@ -254,6 +289,24 @@ def looping() -> list[Any]:
 def test_a_forged_array_is_refused_when_it_is_rebuilt(value: object) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
         unpickle.as_array(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(forged((2,), unpickle.PickledDtype("O8"), b"\1" * 16), id="pointers"),
+        pytest.param(forged((1,), unpickle.PickledDtype("U,O"), b"\1" * 12), id="structure"),
+        pytest.param(forged((10**9,), unpickle.PickledDtype("U4"), b"\1" * 8), id="too-large"),
+        pytest.param(forged((1,), unpickle.PickledDtype("U1"), b"\xff" * 4), id="no-character"),
+        pytest.param(forged((1,), unpickle.PickledDtype("U0"), b""), id="no-width"),
+        pytest.param(looping(), id="list-in-itself"),
+        pytest.param([["words"]], id="list-of-lists"),
+        pytest.param({"a": "words"}, id="dict"),
+    ],
+)
+def test_forged_texts_are_refused_when_they_are_rebuilt(value: object) -> None:
+    with pytest.raises(ValueError, match=r"\w+"):
+        unpickle.as_texts(value)
 
 
 def test_a_structured_array_that_nobody_asks_for_does_no_harm(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_folder_gives_train_carved_valid_and_held_out_test(tmp_path: Path) -> 
     data = datasets.load("rosmap", folder=write(tmp_path))
     assert (len(data.train), len(data.valid)) == (20, 5)
     assert data.valid.target.bincount().tolist() == [2, 3]
-    assert held_out.load("rosmap", folder=tmp_path).target.tolist() == TEST
+    assert held_out.load("rosmap", folder=tmp_path).batch.target.tolist() == TEST
 
 
 def test_views_are_named_modalities_of_one_step(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_test_is_scaled_by_train(tmp_path: Path) -> None:
     raw, seen = (np.loadtxt(folder / f"1_{part}.csv", delimiter=",") for part in ("te", "tr"))
     train = seen[~carved(TRAIN)]
     expected = (raw - train.min(axis=0)) / (np.ptp(train, axis=0) + 1e-10)
-    test = held_out.load("rosmap", folder=folder).inputs["mrna"][:, 0]
+    test = held_out.load("rosmap", folder=folder).batch.inputs["mrna"][:, 0]
     np.testing.assert_allclose(test, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -211,7 +211,10 @@ def test_too_few_rows_to_carve_from_are_an_error(tmp_path: Path) -> None:
 
 def test_the_real_rosmap_has_its_patients_and_views(real_data: Callable[[str], Path]) -> None:
     folder = real_data("rosmap")
-    data, test = datasets.load("rosmap", folder=folder), held_out.load("rosmap", folder=folder)
+    data, test = (
+        datasets.load("rosmap", folder=folder),
+        held_out.load("rosmap", folder=folder).batch,
+    )
     assert dict(data.task.modalities) == {"mrna": 200, "methylation": 200, "mirna": 200}
     seen = data.train.target.bincount() + data.valid.target.bincount()
     assert seen.tolist() == [118, 127]
@@ -228,7 +231,7 @@ def test_the_real_rosmap_is_scaled_to_zero_and_one(real_data: Callable[[str], Pa
 
 def test_the_rebuilt_brca_is_read_with_its_own_sizes(real_data: Callable[[str], Path]) -> None:
     folder = real_data("brca769")
-    data, test = datasets.load("brca", folder=folder), held_out.load("brca", folder=folder)
+    data, test = datasets.load("brca", folder=folder), held_out.load("brca", folder=folder).batch
     assert dict(data.task.modalities) == {"mrna": 993, "methylation": 1000, "mirna": 503}
     assert (len(data.train) + len(data.valid), len(test)) == (557, 212)
     assert data.task.balance.startswith(f"{len(data.train)} train labels in 5 classes, ")

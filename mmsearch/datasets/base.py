@@ -19,8 +19,6 @@ from mmsearch.datasets.task import TargetTransform, Task
 SplitName = Literal["train", "valid", "test"]
 VARIABLE = "MMSEARCH_DATA"
 """Environment variable: the folder that datasets are looked for in when none is given."""
-SHOWN = 10
-"""Classes up to which the count of each is told."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,13 @@ class Examples:
             lengths=dict.fromkeys(vectors, torch.ones(len(label), dtype=torch.int64)),
             label=label,
         )
+
+    @property
+    def modalities(self) -> dict[str, int]:
+        """Features per step by modality; 0 for one that is raw and nothing else."""
+        return dict.fromkeys(self.raw, 0) | {
+            name: value.shape[2] for name, value in self.inputs.items()
+        }
 
     def take(self, rows: Int[Tensor, " rows"]) -> "Examples":
         """The examples at these positions."""
@@ -105,29 +110,8 @@ def places(folder: Path | None, *below: str) -> list[Path]:
     return found if folder is None else [folder, *found]
 
 
-def sign_balance(label: Float[Tensor, " batch"]) -> str:
-    """How train labels spread over signs, and how accurate a constant answer is."""
-    negative, zero = int((label < 0).sum()), int((label == 0).sum())
-    share = max(negative, len(label) - negative) / len(label)
-    side = "negative" if 2 * negative > len(label) else "non-negative"
-    return (
-        f"{negative} of {len(label)} train labels are negative and {zero} are zero: "
-        f"answering always {side} has accuracy {share:.2f}"
-    )
-
-
-def class_balance(label: Int[Tensor, " batch"], classes: Sequence[str]) -> str:
-    """How train labels spread over classes, and how accurate a constant answer is."""
-    counts = [int((label == number).sum()) for number in range(len(classes))]
-    each = [f"{count} of {name}" for count, name in zip(counts, classes, strict=True)]
-    few, most = counts.index(min(counts)), counts.index(max(counts))
-    if counts[few] == counts[most]:
-        spread = f"{counts[few]} of each"
-    elif len(classes) <= SHOWN:
-        spread = ", ".join(each)
-    else:
-        spread = f"{each[few]} to {each[most]}"
-    return (
-        f"{len(label)} train labels in {len(classes)} classes, {spread}: "
-        f"answering always {classes[most]} has accuracy {counts[most] / len(label):.2f}"
-    )
+def differing_widths(examples: Mapping[SplitName, Examples], modality: str) -> str:
+    """How many features it has in each split, as messages tell it; empty if all have as many."""
+    widths = {split: part.inputs[modality].shape[2] for split, part in examples.items()}
+    told = ", ".join(f"{width} in {split}" for split, width in widths.items())
+    return told if len(set(widths.values())) > 1 else ""

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,26 +39,6 @@ class Description(BaseModel):
     """Taken off every target before learning; without it 0."""
     scale: float | None = Field(default=None, gt=0)
     """Every target is divided by it before learning; without it 1."""
-
-    @classmethod
-    def of(cls, folder: Path) -> "Description":
-        """What the folder's `dataset.toml` says; all left out if there is none.
-
-        Raises:
-            DataError: with every mistake in it.
-        """
-        path = folder / FILE
-        if not path.is_file():
-            return cls()
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls.model_validate(document)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DataError(Problem(str(path), f"is not TOML ({error})")) from error
-        except ValidationError as error:
-            raise DataError(
-                problems_of(error, cls, locate=lambda keys: f"{path} {'.'.join(keys)}")
-            ) from error
 
     def family(self, loss_family: str, outputs: int) -> str:
         """Family of metrics: the one that is said, or what goes with the target."""
@@ -103,3 +83,26 @@ class Description(BaseModel):
             told = f"a {loss_family}" + (f" with {outputs} classes" if outputs > 1 else "")
             rule = f"{asked!r} does not measure {told}"
             yield Problem(place, rule, f"These do: {', '.join(fitting)}.")
+
+
+Schema = TypeVar("Schema", bound=Description)
+
+
+def read(schema: type[Schema], folder: Path) -> Schema:
+    """What the folder's `dataset.toml` says; all left out if there is none.
+
+    Raises:
+        DataError: with every mistake in it.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return schema()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return schema.model_validate(document)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(Problem(str(path), f"is not TOML ({error})")) from error
+    except ValidationError as error:
+        raise DataError(
+            problems_of(error, schema, locate=lambda keys: f"{path} {'.'.join(keys)}")
+        ) from error

@@ -4,16 +4,29 @@ Unusual: an import contract keeps every room away from it but the one that opens
 finished selection.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from mmsearch.batch import Batch
+from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.splits import find
 
 
-def load(name: str, *, folder: Path | None = None) -> Batch:
-    """The test split, its target in the model units that train fixes.
+@dataclass(frozen=True)
+class HeldOut:
+    """The test split of a dataset."""
+
+    batch: Batch
+    """Its target in the model units that train fixes."""
+    raw: Mapping[str, Raw]
+    """By modality."""
+
+
+def load(name: str, *, folder: Path | None = None) -> HeldOut:
+    """The test split.
 
     Args:
         name: the dataset's.
@@ -26,4 +39,4 @@ def load(name: str, *, folder: Path | None = None) -> Batch:
     examples = dataset.read(("train", "test"), folder)
     transform = dataset.task(examples["train"], folder).transform
     test = examples["test"]
-    return test.batch(transform, torch.arange(len(test.label)))
+    return HeldOut(test.batch(transform, torch.arange(len(test.label))), test.raw)

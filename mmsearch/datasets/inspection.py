@@ -21,6 +21,8 @@ class Inspection:
 
     task: Task
     rows: Mapping[SplitName, int]
+    modalities: str
+    """As messages tell them."""
     fingerprint: str
     """SHA-256 over train and valid, as the record of a study has it."""
 
@@ -47,4 +49,4 @@ def inspect(name: str, *, folder: Path | None = None) -> Inspection:
     examples = dataset.read(get_args(SplitName), folder)
     data = search_data(dataset, examples, folder)
     rows: dict[SplitName, int] = {split: len(part.label) for split, part in examples.items()}
-    return Inspection(data.task, rows, data.fingerprint)
+    return Inspection(data.task, rows, data.modalities_told, data.fingerprint)

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from mmsearch.datasets import bundled
-from mmsearch.datasets.base import Examples, SplitName, class_balance
+from mmsearch.datasets.base import Examples, SplitName
+from mmsearch.datasets.labels import classification
 from mmsearch.datasets.scaling import MinMax
-from mmsearch.datasets.task import TargetTransform, Task
+from mmsearch.datasets.task import Task
 
 FILES = bundled.FILES / "mfeat"
 VIEWS = ("fou", "fac", "kar", "pix", "zer", "mor")
@@ -38,17 +39,7 @@ class Mfeat(bundled.Bundled):
 
     def task(self, train: Examples, folder: Path | None) -> Task:
         """Classification of the digit."""
-        return Task(
-            dataset=self.name,
-            modalities={name: train.inputs[name].shape[2] for name in VIEWS},
-            loss_family="classification",
-            transform=TargetTransform(),
-            bound=0.0,
-            metrics="multiclass",
-            train_target=train.label,
-            balance=class_balance(train.label, CLASSES),
-            classes=CLASSES,
-        )
+        return classification(self.name, train, CLASSES, metrics="multiclass")
 
 
 def _arrays(split: SplitName) -> dict[str, np.ndarray]:

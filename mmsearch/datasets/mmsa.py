@@ -2,7 +2,8 @@
 
 A file is a dict of `train`, `valid` and `test`, each a dict with `text` (N, Lt, 768), `audio`
 (N, La, da), `vision` (N, Lv, dv), `regression_labels` (N,), and, where they apply, `text_bert`
-(N, 3, Lt; row 1 is the attention mask), `audio_lengths` and `vision_lengths` (N,).
+(N, 3, Lt; row 1 is the attention mask), `audio_lengths` and `vision_lengths` (N,). Where it has
+`raw_text` (N texts), text is raw too, for a network that is fine-tuned.
 
 Unusual: -inf in audio becomes 0, as everywhere in the field; any other value that is not finite is
 refused. Text lengths come from the attention mask; audio and vision are taken at full length from
@@ -18,22 +19,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from mmsearch.datasets.base import (
-    VARIABLE,
-    Dataset,
-    Examples,
-    SplitName,
-    places,
-    sign_balance,
-)
+from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, differing_widths, places
+from mmsearch.datasets.labels import sign_balance
+from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import TargetTransform, Task
-from mmsearch.datasets.unpickle import as_array, unpickle
+from mmsearch.datasets.unpickle import as_array, as_texts, unpickle
 from mmsearch.errors import DataError, Problem
 
 MODALITIES = ("text", "audio", "vision")
-LABELS = "regression_labels"
+LABELS, RAW_TEXT = "regression_labels", "raw_text"
 LAYOUT = "See mmsearch/datasets/mmsa.py for the layout that is read."
 CHECKSUMS = {
     "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9": "mosi",
@@ -73,7 +68,11 @@ class Mmsa(Dataset):
         examples: dict[SplitName, Examples] = {
             split: _Part(path, split, parts.get(split), self.bound).examples() for split in splits
         }
-        _check_same_widths(path, examples)
+        for name in MODALITIES:
+            if told := differing_widths(examples, name):
+                rule = f"expected the same features in every split, got {told}"
+                raise _wrong(path, rule, key=name)
+        _check_raw_everywhere(path, examples)
         return examples
 
     def task(self, train: Examples, folder: Path | None) -> Task:
@@ -149,7 +148,19 @@ class _Part:
             inputs={name: torch.as_tensor(value) for name, value in inputs.items()},
             lengths={name: torch.as_tensor(value) for name, value in lengths.items()},
             label=torch.as_tensor(label),
+            raw=self._raw(len(label)),
         )
+
+    def _raw(self, rows: int) -> dict[str, Raw]:
+        if RAW_TEXT not in self.content:
+            return {}
+        try:
+            texts = as_texts(self.content[RAW_TEXT])
+        except ValueError as error:
+            raise self._wrong(RAW_TEXT, f"is not a list of texts ({error})") from error
+        if len(texts) != rows:
+            raise self._wrong(RAW_TEXT, f"has {len(texts)} texts, the labels have {rows} rows")
+        return {"text": Raw("text", tuple(texts))}
 
     def _label(self) -> np.ndarray:
         label = self._numbers(LABELS)
@@ -223,16 +234,12 @@ class _Part:
         return _wrong(self.path, rule, key=f"{self.split}/{key}")
 
 
-def _check_same_widths(path: Path, examples: Mapping[SplitName, Examples]) -> None:
-    for name in MODALITIES:
-        widths = {split: _width(part.inputs[name]) for split, part in examples.items()}
-        if len(set(widths.values())) > 1:
-            told = ", ".join(f"{width} in {split}" for split, width in widths.items())
-            raise _wrong(path, f"expected the same features in every split, got {told}", key=name)
-
-
-def _width(value: Tensor) -> int:
-    return value.shape[2]
+def _check_raw_everywhere(path: Path, examples: Mapping[SplitName, Examples]) -> None:
+    having = [split for split, part in examples.items() if part.raw]
+    lacking = [split for split in examples if split not in having]
+    if having and lacking:
+        rule = f"is in {', '.join(having)} and not in {', '.join(lacking)}"
+        raise _wrong(path, rule, key=RAW_TEXT)
 
 
 def _wrong(path: Path, rule: str, *, key: str = "") -> DataError:

@@ -18,17 +18,11 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
-from mmsearch.datasets.base import (
-    VARIABLE,
-    Dataset,
-    Examples,
-    SplitName,
-    class_balance,
-    places,
-)
+from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, places
 from mmsearch.datasets.carving import valid_rows
+from mmsearch.datasets.labels import absent_classes, classification
 from mmsearch.datasets.scaling import MinMax
-from mmsearch.datasets.task import TargetTransform, Task
+from mmsearch.datasets.task import Task
 from mmsearch.errors import DataError, Problem
 
 VIEWS = {"mrna": 1, "methylation": 2, "mirna": 3}
@@ -70,17 +64,7 @@ class Mogonet(Dataset):
 
     def task(self, train: Examples, folder: Path | None) -> Task:
         """Classification of the patient."""
-        return Task(
-            dataset=self.name,
-            modalities={name: train.inputs[name].shape[2] for name in VIEWS},
-            loss_family="classification",
-            transform=TargetTransform(),
-            bound=0.0,
-            metrics=self.metrics,
-            train_target=train.label,
-            balance=class_balance(train.label, self.classes),
-            classes=self.classes,
-        )
+        return classification(self.name, train, self.classes, metrics=self.metrics)
 
     def _part(self, folder: Path, part: str) -> "_Part":
         label = _labels(folder / f"labels_{part}.csv", self.classes)
@@ -94,13 +78,8 @@ class Mogonet(Dataset):
         """Whether each view has its names, where there are any, and each class a row."""
         for view, number in VIEWS.items():
             _check_names(folder / f"{number}_featname.csv", columns=seen.views[view].shape[1])
-        rare = [
-            f"{name} ({number})"
-            for number, name in enumerate(self.classes)
-            if not (seen.label == number).any()
-        ]
-        if rare:
-            rule = f"no row has the class {', '.join(rare)} of {self.name}"
+        if absent := absent_classes(torch.as_tensor(seen.label), self.classes):
+            rule = f"no row has the class {absent} of {self.name}"
             raise _wrong(folder / "labels_tr.csv", rule)
 
     def _locate(self, folder: Path | None) -> Path:

@@ -25,7 +25,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mmsearch.datasets import bundled
-from mmsearch.datasets.base import Examples, SplitName, sign_balance
+from mmsearch.datasets.base import Examples, SplitName
+from mmsearch.datasets.labels import sign_balance
 from mmsearch.datasets.task import TargetTransform, Task
 
 FILES = bundled.FILES / "mosei922"

@@ -10,6 +10,7 @@ Names and shapes, for N examples:
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,44 +30,43 @@ LAYOUT = "See mmsearch/datasets/named_arrays.py for the names and shapes that ar
 class NamedArrays:
     """What a file of one split holds, not yet checked."""
 
-    path: Path
+    place: str
+    """The file, for messages."""
     arrays: dict[str, np.ndarray]
+    numbers: Sequence[int] | None = None
+    """What messages call the rows; without it they count from 0."""
 
     @classmethod
     def of(cls, path: Path, *, only: str | None = None) -> "NamedArrays":
         """Reads a file, or one name of it; raises DataError as `array_files.read` does."""
-        return cls(path, read(path, only=only))
+        return cls(str(path), read(path, only=only))
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Their names, in the order of the file."""
-        ends = (LENGTHS, PRESENT)
-        return tuple(
-            name
-            for name in self.arrays
-            if name not in {TARGET, CLASSES} and not name.endswith(ends)
-        )
+        return modalities_of(self.arrays)
 
     def classes(self) -> tuple[str, ...] | None:
         """Names of the classes, if the file gives them."""
         if CLASSES not in self.arrays:
             return None
         names = self.arrays[CLASSES]
-        if names.ndim != 1 or names.dtype.kind != "U" or self.path.suffix != ".npz":
+        if names.ndim != 1 or names.dtype.kind != "U" or not self.place.endswith(".npz"):
             raise self._wrong(CLASSES, f"expected a list of names, got {_told(names)}")
         return tuple(names.tolist())
 
-    def examples(self, loss_family: str | None) -> Examples:
+    def examples(self, loss_family: str | None, *, at_least: int = 2) -> Examples:
         """All rows, checked.
 
         Args:
             loss_family: what the target is read as; None tells it by its type.
+            at_least: how many modalities there must be.
 
         Raises:
             DataError: names, shapes or values are not as the module says.
         """
         label = self._target(loss_family)
-        self._check_names()
+        self._check_names(at_least)
         inputs = {name: self._features(name, len(label)) for name in self.modalities}
         lengths = {name: self._lengths(name, *value.shape[:2]) for name, value in inputs.items()}
         for name, value in inputs.items():
@@ -97,10 +97,10 @@ class NamedArrays:
             raise self._wrong(TARGET, f"expected classes from 0, got {target.min()}")
         return target.astype(np.int64)
 
-    def _check_names(self) -> None:
+    def _check_names(self, at_least: int) -> None:
         taken = torch.nn.ModuleDict()
         names = self.modalities
-        if len(names) < 2:
+        if len(names) < at_least:
             found = ", ".join(names) or "none"
             raise self._wrong("", f"expected two modalities or more, got {found}")
         for name in names:
@@ -133,7 +133,9 @@ class NamedArrays:
             raise self._wrong(key, f"expected {rows} whole numbers, got {_told(lengths)}")
         wrong = np.flatnonzero((lengths < 1) | (lengths > steps))
         if len(wrong):
-            rule = f"expected 1 to {steps} steps, row {wrong[0]} has {lengths[wrong[0]]}"
+            rule = (
+                f"expected 1 to {steps} steps, {self._row(int(wrong[0]))} has {lengths[wrong[0]]}"
+            )
             raise self._wrong(key, rule, "An example without any step gets one step of zeros.")
         return lengths.astype(np.int64)
 
@@ -157,11 +159,22 @@ class NamedArrays:
             copied = values.astype(np.float32)
         if not np.isfinite(copied).all():
             row = int(np.argwhere(~np.isfinite(copied))[0, 0])
-            raise self._wrong(name, f"expected finite numbers, row {row} has others")
+            raise self._wrong(name, f"expected finite numbers, {self._row(row)} has others")
         return copied
 
+    def _row(self, position: int) -> str:
+        return f"row {position if self.numbers is None else self.numbers[position]}"
+
     def _wrong(self, key: str, rule: str, way_out: str = LAYOUT) -> DataError:
-        return DataError(Problem(f"{self.path} {key}".rstrip(), rule, way_out))
+        return DataError(Problem(f"{self.place} {key}".rstrip(), rule, way_out))
+
+
+def modalities_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these names of arrays are modalities."""
+    ends = (LENGTHS, PRESENT)
+    return tuple(
+        name for name in names if name not in {TARGET, CLASSES} and not name.endswith(ends)
+    )
 
 
 def kind_of(target: np.ndarray) -> str:

@@ -3,6 +3,7 @@
 Unusual: there is no list of datasets; a file of this package that defines `DATASET` is one.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib import import_module
@@ -17,30 +18,13 @@ from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import SearchData
 from mmsearch.errors import DataError, Problem, closest
 
-_MACHINERY = {
-    "__init__",
-    "array_files",
-    "base",
-    "bundled",
-    "carving",
-    "description",
-    "held_out",
-    "inspection",
-    "mmsa",
-    "mogonet",
-    "named_arrays",
-    "raw",
-    "scaling",
-    "splits",
-    "task",
-    "unpickle",
-}
+_DEFINES = re.compile(r"^DATASET\b", re.MULTILINE)
 
 
 def known() -> list[str]:
     """Names of all datasets, sorted."""
     files = Path(__file__).parent.glob("*.py")
-    return sorted(file.stem for file in files if file.stem not in _MACHINERY)
+    return sorted(file.stem for file in files if _DEFINES.search(file.read_text(encoding="utf-8")))
 
 
 def find(name: str) -> Dataset:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmsearch.batch import Batch
-from mmsearch.datasets.raw import Raw
+from mmsearch.datasets.raw import TOLD, Raw
 
 Values = Float[Tensor, "*n"] | Int[Tensor, "*n"]
 
@@ -86,3 +86,14 @@ class SearchData:
     """Of train and of valid, by modality."""
     views: Mapping[str, View] = field(default_factory=dict[str, View])
     """What backbones need of raw modalities, by `backbones.key`."""
+
+    @property
+    def modalities_told(self) -> str:
+        """How messages tell them: features per step, what is raw, or both."""
+        told = {
+            name: f"{name} {size}" if size else name for name, size in self.task.modalities.items()
+        }
+        for name, (raw, _) in self.raw.items():
+            kind = TOLD[raw.kind]
+            told[name] += f" (and {kind})" if self.task.modalities[name] else f" ({kind})"
+        return ", ".join(told.values())

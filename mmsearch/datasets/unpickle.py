@@ -7,6 +7,7 @@ so that a file cannot forge pointers through an object dtype either.
 
 import math
 import pickle
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ import numpy as np
 from mmsearch.errors import DataError, Problem
 
 NUMBERS = "biuf"
-"""Kinds of dtype that are rebuilt."""
+"""Kinds of dtype that are rebuilt for numbers."""
+TEXTS = "U"
+"""The kind of dtype that is rebuilt for texts."""
 
 
 class Refused(pickle.UnpicklingError):
@@ -25,7 +28,7 @@ class Refused(pickle.UnpicklingError):
 
 
 def unpickle(path: Path) -> Any:
-    """What a pickle holds, arrays as `PickledArray`; see `as_array`.
+    """What a pickle holds, arrays as `PickledArray`; see `as_array` and `as_texts`.
 
     Raises:
         DataError: it asks for any other class or function, or it is damaged.
@@ -76,6 +79,38 @@ def _rebuilt(value: object) -> np.ndarray:
     raise ValueError(f"expected numbers, got {type(value).__name__}")
 
 
+def as_texts(value: object) -> list[str]:
+    """Texts out of what `unpickle` gives for them: a list of them, or an array of text or objects.
+
+    Raises:
+        ValueError: it is none of these, or a text is not Unicode.
+    """
+    try:
+        texts = [_text(part) for part in _row(value)]
+        for text in texts:
+            text.encode()
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return texts
+
+
+def _row(value: object) -> list[object]:
+    if isinstance(value, PickledArray):
+        content = value.content
+        return cast("list[object]", content if isinstance(content, list) else value.texts())
+    if isinstance(value, list | tuple):
+        return list(cast("list[object]", value))
+    raise ValueError(f"expected a list of texts, got {type(value).__name__}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, PickledArray):
+        (value,) = value.texts()
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, got {type(value).__name__}")
+    return value
+
+
 class PickledDtype:
     """A dtype as a pickle describes it."""
 
@@ -88,11 +123,12 @@ class PickledDtype:
         self.order = "=" if state[1] == "|" else state[1]
         self.plain = all(part is None for part in state[2:5])
 
-    def rebuild(self) -> np.dtype[Any]:
-        """The dtype, if it is one of numbers."""
+    def rebuild(self, kinds: str) -> np.dtype[Any]:
+        """The dtype, if it is one of these kinds."""
         dtype = np.dtype(self.code) if isinstance(self.code, str) else None
-        if dtype is None or dtype.kind not in NUMBERS or not self.plain:
-            raise ValueError(f"expected numbers, got dtype {self.code!r}")
+        if dtype is None or dtype.kind not in kinds or not self.plain:
+            asked = "texts" if kinds == TEXTS else "numbers"
+            raise ValueError(f"expected {asked}, got dtype {self.code!r}")
         return dtype.newbyteorder(cast("Any", self.order))
 
 
@@ -107,16 +143,28 @@ class PickledArray:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, self.shape, self.dtype, self.fortran, self.content = state
 
-    def rebuild(self) -> np.ndarray:
+    def rebuild(self, kinds: str = NUMBERS) -> np.ndarray:
         """The array, read-only over the bytes of the pickle; an array of objects part by part."""
         content = self.content
         if isinstance(content, list):
             parts = _rebuilt(cast("list[object]", content))
             return parts.reshape((*self.shape, *parts.shape[1:]))
         flat = np.frombuffer(
-            cast("bytes", content), self.dtype.rebuild(), count=math.prod(self.shape)
+            cast("bytes", content), self.dtype.rebuild(kinds), count=math.prod(self.shape)
         )
         return flat.reshape(self.shape, order="F" if self.fortran else "C")
+
+    def texts(self) -> list[str]:
+        """Texts of an array of them, in a row."""
+        dtype = self.dtype.rebuild(TEXTS)
+        if dtype.itemsize == 0 and self.shape == ():
+            return [""]
+        flat = self.rebuild(TEXTS).reshape(-1)
+        # numpy trusts that these are characters.
+        codes = flat.view(np.dtype("u4").newbyteorder(dtype.byteorder))
+        if codes.max(initial=0) > sys.maxunicode:
+            raise ValueError(f"expected characters, got the code {codes.max()}")
+        return flat.tolist()
 
 
 def _from_buffer(content: object, dtype: object, shape: object, order: object) -> PickledArray:

@@ -1,0 +1,5 @@
+"""CMU-MOSI as MAG-BERT and MIM take it: word-aligned, raw text, sentiment in [-3, 3]."""
+
+from mmsearch.datasets.mag import Mag
+
+DATASET = Mag(name="mag_mosi", file="mosi.pkl")
