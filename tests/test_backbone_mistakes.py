@@ -316,7 +316,7 @@ def test_a_backbone_without_anything_raw_is_refused(networks: Path, tmp_path: Pa
     way_out = 'Leave it out, which is kind = "given", or choose another dataset.'
     assert problems(asked, toy.toy_data(), tmp_path) == [
         f"[published] text_backbone: toy has no raw text that a network could read. {way_out}",
-        f"[published] vision_backbone: toy has no raw image that a network could read. {way_out}",
+        f"[published] vision_backbone: toy has no raw images that a network could read. {way_out}",
     ]
 
 

@@ -25,7 +25,7 @@ from mmsearch.backbones import efficientnet, images, sounds, text
 from mmsearch.backbones.choices import FIELDS, WHILE_LEARNING, Chosen, of_study
 from mmsearch.backbones.network import Inputs, Source, freeze_unused, taken
 from mmsearch.backbones.settings import Images, Learning, Reader, Text
-from mmsearch.datasets.raw import MODALITIES, Raw
+from mmsearch.datasets.raw import MODALITIES, TOLD, Raw
 from mmsearch.datasets.task import SearchData, View
 from mmsearch.errors import Problem, StudyError
 from mmsearch.space import Branch
@@ -136,7 +136,7 @@ def _without_raw(data: SearchData, backbones: Sequence[Chosen]) -> Iterator[Prob
     for modality in dict.fromkeys(chosen.modality for chosen in backbones):
         if modality in data.raw:
             continue
-        rule = f"{data.task.dataset} has no raw {kinds[modality]} that a network could read"
+        rule = f"{data.task.dataset} has no {TOLD[kinds[modality]]} that a network could read"
         way_out = 'Leave it out, which is kind = "given", or choose another dataset.'
         yield Problem(f"[published] {FIELDS[modality]}", rule, way_out)
 
