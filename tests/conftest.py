@@ -1,4 +1,4 @@
-"""Fixtures of all tests: where the real data lies, and nothing else."""
+"""Fixtures of all tests: where the real data lies, and tiny networks that are made once."""
 
 import os
 from collections.abc import Callable
@@ -21,3 +21,12 @@ def real_data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of tiny networks as transformers writes them: see `toy_backbones.make`."""
+    pytest.importorskip("transformers", reason="needs the packages of mmsearch[backbones]")
+    from toy_backbones import make
+
+    return make(tmp_path_factory.mktemp("networks"))

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from mmsearch.backbones.settings import Given, Learning, Reader
 from mmsearch.errors import Problem, StudyError
 from mmsearch.space import Branch, Choice, Space
+from mmsearch.space.schema import shown
 from mmsearch.study import Study
 
 FIELDS = {"text": "text_backbone", "vision": "vision_backbone", "audio": "audio_backbone"}
@@ -97,7 +98,8 @@ def _ranges(name: str, branch: Branch) -> Iterator[Problem]:
             if arm == "fine_tuned" and key in WHILE_LEARNING:
                 continue
             place = f"[space] {FIELDS[name]}.{arm}.{key}"
-            rule = "a range cannot be computed before a search"
+            got = shown(space.parameters[key].table)
+            rule = f"a range cannot be computed before a search, got {got}"
             yield Problem(place, rule, "Give the values as a choice.")
 
 

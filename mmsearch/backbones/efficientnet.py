@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmsearch.backbones.images import ImageNetwork, Pixels, reader
+from mmsearch.backbones.images import ImageNetwork, Pixels, one, reader
 from mmsearch.backbones.network import Source, missing
 
 NAMES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
@@ -52,7 +52,8 @@ def source(name: str) -> Source:
         resized = image.resize((side, side), resample=2)
         return np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1)
 
-    return Source(network, reader(pixels), sha256(file.read_bytes()).hexdigest())
+    black = np.zeros((3, side, side), dtype=np.uint8)
+    return Source(network, reader(pixels), sha256(file.read_bytes()).hexdigest(), one(black))
 
 
 def _weights(name: str) -> Path:

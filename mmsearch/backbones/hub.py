@@ -5,23 +5,22 @@ at random; no code that comes with a model is run.
 """
 
 import logging
+import textwrap
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from mmsearch.backbones.network import missing
 from mmsearch.errors import Problem, StudyError
 
 UNUSED = ("pooler", "masked_spec_embed", "lm_head", "cls.")
-"""Parts of networks that nothing here asks for."""
+"""Parts of networks whose weights nothing here reads."""
 
 
 def load_model(name: str) -> Any:
-    """The network, on the CPU, in float32 and evaluation mode, without what nothing asks for.
+    """The network, on the CPU, in float32 and evaluation mode.
 
     Raises:
         StudyError: it is not there, or not whole.
@@ -31,12 +30,10 @@ def load_model(name: str) -> Any:
         model, info = transformers.AutoModel.from_pretrained(
             _place(name), output_loading_info=True, dtype="float32"
         )
-    lacking = [key for key in info["missing_keys"] if not key.startswith(UNUSED)]
+    lacking = sorted(key for key in info["missing_keys"] if not key.startswith(UNUSED))
     if lacking:
-        rule = f"lacks weights of the network, {lacking[0]} and {len(lacking) - 1} more"
+        rule = f"lacks {len(lacking)} weights of the network, {lacking[0]} among them"
         raise StudyError(Problem(f"model {name!r}", rule, "Take another one, or save it whole."))
-    if isinstance(getattr(model, "pooler", None), nn.Module):
-        model.pooler = None
     return model.eval()
 
 
@@ -71,7 +68,12 @@ def identity(name: str, model: Any) -> str:
 def _place(name: str) -> str:
     """The path of a folder that is there, made absolute; else the name as it is."""
     folder = Path(name).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else name
+    if folder.is_dir():
+        return str(folder.resolve())
+    if name.startswith((".", "/", "~")):
+        way_out = "Give a folder that save_pretrained of transformers wrote."
+        raise StudyError(Problem(f"model {name!r}", "there is no such folder", way_out))
+    return name
 
 
 def _transformers(name: str) -> Any:
@@ -94,11 +96,11 @@ def _explained(name: str) -> Generator[None]:
     except StudyError:
         raise
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
-        looks_local = name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
+        reason = textwrap.shorten(first, 200, placeholder=" ...")
         way_out = "Give a folder that save_pretrained of transformers wrote" + (
             "."
-            if looks_local
+            if Path(name).expanduser().exists()
             else ", or a name on the hub that this machine can reach or has kept."
         )
         raise StudyError(

@@ -43,6 +43,8 @@ class ImageNetwork(Network):
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  no public base
                 module.eval()
+                # It takes statistics of its weights' type and no other.
+                module.to(next(self.model.parameters()).dtype)
         return self
 
     def forward(
@@ -75,20 +77,30 @@ def source(settings: Images) -> Source:
     """
     name = settings.model
     model = hub.load_model(name)
-    processor = hub.load_part(name, "AutoImageProcessor")
     config = model.config
     width = getattr(config, "hidden_size", None) or getattr(config, "hidden_sizes", [0])[-1]
     if model.main_input_name != "pixel_values" or not width:
         rule = f"is a {type(model).__name__}, which looks at no images"
         raise StudyError(Problem(f"model {name!r}", rule, "Choose an image model."))
-    network = ImageNetwork(model, width, mean=processor.image_mean, deviation=processor.image_std)
-    network.has_first = hasattr(getattr(model, "embeddings", None), "cls_token")
+    processor = hub.load_part(name, "AutoImageProcessor")
+    shift = (
+        (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0], [1.0])
+    )
+    network = ImageNetwork(model, width, mean=shift[0], deviation=shift[1])
+    places = getattr(model, "embeddings", None)
+    network.has_first = hasattr(places, "cls_token") or hasattr(places, "class_embedding")
 
     def pixels(image: Any) -> Pixels:
         made = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
         return np.asarray(made["pixel_values"][0]).astype(np.uint8)
 
-    return Source(network, reader(pixels), hub.identity(name, model))
+    black = pixels(np.zeros((64, 64, 3), dtype=np.uint8))
+    return Source(network, reader(pixels), hub.identity(name, model), one(black))
+
+
+def one(pixels: Pixels) -> Inputs:
+    """A single image."""
+    return Inputs(pixels[None, None], np.ones(1, dtype=np.int64))
 
 
 def reader(pixels: Callable[[Any], Pixels]) -> Callable[[Sequence[str]], Inputs]:
@@ -115,5 +127,5 @@ def _opened(path: str) -> Any:
         with Image.open(path) as image:
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        rule = f"cannot be read as an image ({error})"
+        rule = f"cannot be read as an image ({getattr(error, 'strerror', None) or error})"
         raise DataError(Problem(path, rule, "Mend the file, or leave its row out.")) from error

@@ -14,9 +14,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from mmsearch.backbones.settings import Output
+from mmsearch.encoders.steps import real_steps
 from mmsearch.errors import Problem, StudyError
 
-Steps = tuple[Float[Tensor, "batch steps width"], Int[Tensor, " batch"]]
+Steps = tuple[Float[Tensor, "batch _steps features"], Int[Tensor, " batch"]]
 """Padded at the end, and how many steps are real."""
 
 
@@ -53,6 +54,8 @@ class Source:
     """Texts, or paths of images or sounds."""
     identity: str
     """Of the weights and of how entries are read; the same on every machine."""
+    example: Inputs
+    """One entry, of nothing in particular."""
     padding: int = 0
     """What inputs are padded with."""
     rows: int = 32
@@ -60,21 +63,43 @@ class Source:
 
 
 def taken(output: Output, steps: Steps) -> Steps:
-    """What a method gets of the last layer: sequences, those of `first` and `mean` of one step."""
+    """What a method gets of the last layer: sequences, those of `first` and `mean` of one step.
+
+    Padding becomes zero, whatever the network left there.
+    """
     values, lengths = steps
+    values = values.masked_fill(~real_steps(lengths, values.shape[1]).unsqueeze(2), 0.0)
     if output == "steps":
-        return steps
+        return values, lengths
     if output == "rest":
         return values[:, 1:], (lengths - 1).clamp(min=1)
     if output == "first":
         return values[:, :1], torch.ones_like(lengths)
-    real = torch.arange(values.shape[1], device=lengths.device) < lengths.unsqueeze(1)
-    total = values.masked_fill(~real.unsqueeze(2), 0.0).sum(dim=1)
-    mean = total / lengths.unsqueeze(1).to(total.dtype)
+    mean = values.sum(dim=1) / lengths.unsqueeze(1).to(values.dtype)
     return mean.unsqueeze(1), torch.ones_like(lengths)
+
+
+def freeze_unused(source: Source) -> None:
+    """Lets only those weights learn that the last layer depends on: no pooler, no mask token."""
+    example = source.example
+    with torch.enable_grad():
+        states, _ = source.network(
+            torch.from_numpy(example.values), torch.from_numpy(example.lengths)
+        )
+    waiting, known, used = [states.grad_fn], set[object](), set[object]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in known:
+            continue
+        known.add(node)
+        used.add(getattr(node, "variable", None))
+        waiting += [following for following, _ in node.next_functions]
+    for parameter in source.network.parameters():
+        parameter.requires_grad_(parameter in used)
 
 
 def missing(model: str, package: str) -> StudyError:
     """The answer where a package that reads networks is not installed."""
     rule = f"needs the package {package}, which is not installed"
-    return StudyError(Problem(f"model {model!r}", rule, 'Run pip install "mmsearch[backbones]".'))
+    way_out = f'Run pip install "mmsearch[backbones]" {package}.'
+    return StudyError(Problem(f"model {model!r}", rule, way_out))

@@ -70,9 +70,8 @@ class Sounds(Reader):
     model: str = Field(default="facebook/wav2vec2-base", min_length=1)
     """A folder that transformers wrote, or the name of a model on the Hugging Face hub."""
     output: Output = "mean"
-    """What is taken of the last layer: its `first` step, the `mean` of its steps, all `steps`, or
-    the `rest` of them without the first."""
-    max_seconds: float = Field(default=10.0, gt=0.0)
+    """What is taken of the last layer: the `mean` of its steps or all `steps`; it has no CLS."""
+    max_seconds: float = Field(default=10.0, ge=0.1)
     """Longer sounds are cut off there."""
 
 

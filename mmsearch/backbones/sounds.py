@@ -9,6 +9,7 @@ same length, so that no example depends on its batch-mates.
 
 from collections.abc import Sequence
 from math import gcd
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ SHORTEST_S = 0.1
 
 class SoundNetwork(Network):
     """A network over samples; the silence that spectrum masking and dropped layers bring is off."""
+
+    has_first = False
 
     def __init__(self, model: Any, *, masked: bool) -> None:
         super().__init__()
@@ -53,15 +56,13 @@ def source(settings: Sounds) -> Source:
         StudyError: it is not there, or takes no samples.
     """
     model = hub.load_model(settings.model)
-    extractor = hub.load_part(settings.model, "AutoFeatureExtractor")
     if not hasattr(model, "_get_feat_extract_output_lengths"):
         rule = f"is a {type(model).__name__}, which takes no samples of sound"
         way_out = "Choose one like wav2vec 2.0, HuBERT or WavLM."
         raise StudyError(Problem(f"model {settings.model!r}", rule, way_out))
+    extractor = hub.load_part(settings.model, "AutoFeatureExtractor")
     # Both draw from other random streams than ours.
     model.config.apply_spec_augment, model.config.layerdrop = False, 0.0
-    if hasattr(model, "masked_spec_embed"):
-        model.masked_spec_embed.requires_grad_(requires_grad=False)
     masked = bool(extractor.return_attention_mask)
     even = isinstance(settings, Learning) and not masked
 
@@ -69,8 +70,9 @@ def source(settings: Sounds) -> Source:
         sounds = [_samples(path, extractor, settings.max_seconds) for path in paths]
         return _padded(sounds, int(settings.max_seconds * extractor.sampling_rate) if even else 0)
 
-    network = SoundNetwork(model, masked=masked)
-    return Source(network, read, hub.identity(settings.model, model), rows=32 if masked else 1)
+    network, identity = SoundNetwork(model, masked=masked), hub.identity(settings.model, model)
+    silence = np.zeros(extractor.sampling_rate, dtype=np.float32)
+    return Source(network, read, identity, _padded([silence], 0), rows=32 if masked else 1)
 
 
 def _padded(sounds: Sequence[Float32[np.ndarray, " _samples"]], even: int) -> Inputs:
@@ -93,9 +95,11 @@ def _samples(path: str, extractor: Any, seconds: float) -> Float32[np.ndarray, "
     except ImportError as error:
         raise missing("of sounds", "soundfile") from error
     try:
-        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with Path(path).open("rb") as file:
+            channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
-        rule = f"cannot be read as a sound ({error})"
+        reason = getattr(error, "strerror", None) or getattr(error, "error_string", str(error))
+        rule = f"cannot be read as a sound ({reason.rstrip('.')})"
         raise DataError(Problem(path, rule, "Mend the file, or leave its row out.")) from error
     from scipy.signal import resample_poly
 

@@ -36,10 +36,15 @@ def source(settings: Text) -> Source:
         StudyError: it is not there, reads no text, or takes fewer tokens.
     """
     model = hub.load_model(settings.model)
-    tokenizer = hub.load_part(settings.model, "AutoTokenizer")
-    if not hasattr(model.config, "vocab_size"):
-        rule = f"is a {type(model).__name__}, which reads no text"
+    alone = hasattr(model.config, "vocab_size") and not model.config.is_encoder_decoder
+    if model.main_input_name != "input_ids" or not alone:
+        rule = f"is a {type(model).__name__}, which makes no features of text alone"
         raise StudyError(Problem(f"model {settings.model!r}", rule, "Choose a language model."))
+    tokenizer = hub.load_part(settings.model, "AutoTokenizer")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        rule = "comes without a tokenizer that knows any word"
+        way_out = "Save its tokenizer into the same folder."
+        raise StudyError(Problem(f"model {settings.model!r}", rule, way_out))
     most = min(int(tokenizer.model_max_length), _positions(model))
     if settings.max_tokens > most:
         rule = f"the model reads at most {most} tokens, got max_tokens = {settings.max_tokens}"
@@ -50,7 +55,9 @@ def source(settings: Text) -> Source:
     def read(texts: Sequence[str]) -> Inputs:
         return _tokens(tokenizer, texts, most=settings.max_tokens, padding=padding)
 
-    return Source(TextNetwork(model), read, hub.identity(settings.model, model), padding=padding)
+    network, identity = TextNetwork(model), hub.identity(settings.model, model)
+    network.has_first = tokenizer("")["input_ids"][:1] == [tokenizer.cls_token_id]
+    return Source(network, read, identity, read(["a"]), padding=padding)
 
 
 def _positions(model: Any) -> int:

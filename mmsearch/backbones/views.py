@@ -23,9 +23,9 @@ from torch import Tensor
 
 from mmsearch.backbones import efficientnet, images, sounds, text
 from mmsearch.backbones.choices import FIELDS, WHILE_LEARNING, Chosen, of_study
-from mmsearch.backbones.network import Inputs, Source, taken
-from mmsearch.backbones.settings import Images, Reader, Text
-from mmsearch.datasets.raw import MODALITIES, Raw
+from mmsearch.backbones.network import Inputs, Source, freeze_unused, taken
+from mmsearch.backbones.settings import Images, Learning, Reader, Text
+from mmsearch.datasets.raw import MODALITIES, TOLD, Raw
 from mmsearch.datasets.task import SearchData, View
 from mmsearch.errors import Problem, StudyError
 from mmsearch.space import Branch
@@ -55,6 +55,13 @@ def source(chosen: Chosen) -> Source:
 
 @lru_cache(maxsize=4)
 def _source(settings: Reader) -> Source:
+    found = _loaded(settings)
+    if isinstance(settings, Learning):
+        freeze_unused(found)
+    return found
+
+
+def _loaded(settings: Reader) -> Source:
     if settings.model in efficientnet.NAMES:
         return _efficientnet(settings)
     if isinstance(settings, Text):
@@ -135,7 +142,7 @@ def _without_raw(data: SearchData, backbones: Sequence[Chosen]) -> Iterator[Prob
     for modality in dict.fromkeys(chosen.modality for chosen in backbones):
         if modality in data.raw:
             continue
-        rule = f"{data.task.dataset} has no raw {kinds[modality]} that a network could read"
+        rule = f"{data.task.dataset} has no {TOLD[kinds[modality]]} that a network could read"
         way_out = 'Leave it out, which is kind = "given", or choose another dataset.'
         yield Problem(f"[published] {FIELDS[modality]}", rule, way_out)
 
@@ -164,8 +171,12 @@ def compute(one: Missing, *, advance: Callable[[int], None] = lambda _: None) ->
         for split, raw in zip(SPLITS, one.raw, strict=True):
             _write(partial / split, one.chosen, raw, advance)
         partial.chmod(0o755)
-        if not folder.is_dir():
+        try:
             partial.rename(folder)
+        except OSError:
+            # Another process may have put it there meanwhile.
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
