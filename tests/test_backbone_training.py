@@ -228,7 +228,7 @@ def test_evaluation_depends_neither_on_padding_nor_on_batch_mates(
     with toy.trainer(worker, asked, toy.computed(asked, toy.raw_data(), folder)) as trainer:
         trainer.advance(1)
         together = predictions(trainer)
-        monkeypatch.setattr(evaluation, "ROWS", 1)
+        monkeypatch.setattr(evaluation, "READ_ROWS", 1)
         torch.testing.assert_close(predictions(trainer), together, rtol=1e-5, atol=1e-6)
         valid, engines = trainer._data.valid, trainer._engines
         longer = torch.nn.functional.pad(valid.inputs["text"], (0, 4), value=9)
