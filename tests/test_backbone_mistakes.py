@@ -356,3 +356,16 @@ def test_a_mistake_of_an_arm_that_is_not_published_is_found_too(
     asked = searched(toy.text(networks / "bert"), {"frozen": {"model": models}})
     with pytest.raises(StudyError, match="is a ViTModel, which makes no features of text alone"):
         toy.planned(asked, toy.raw_data(), tmp_path)
+
+
+def test_a_machine_that_has_another_network_at_that_path_is_told(networks: Path, tmp_path: Path):
+    model = copied(networks, tmp_path)
+    published = {"text_backbone": toy.text(model, "fine_tuned")}
+    asked = toy.study(published)
+    data = toy.computed(asked, toy.raw_data(), tmp_path / "views")
+    config = methods.complete("baseline", published)
+    assert backbones.seen(data, config).task.modalities["text"] == toy.WIDTH
+    shutil.copytree(networks / "still", model, dirs_exist_ok=True)
+    views._source.cache_clear()
+    with pytest.raises(StudyError, match=r"is not the network here.*Put the same folder"):
+        backbones.seen(data, config)

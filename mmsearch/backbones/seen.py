@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from mmsearch.backbones.choices import FIELDS, Chosen, of_config
-from mmsearch.backbones.views import mapped
+from mmsearch.backbones.views import mapped, source
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import SearchData, Task, View
 from mmsearch.errors import Problem, StudyError
@@ -33,9 +33,13 @@ def seen(data: SearchData, config: BaseModel) -> SearchData:
     Of a network that learns along, the modality holds what it reads; of all others features.
 
     Raises:
-        StudyError: a modality is raw and has no backbone.
+        StudyError: a modality is raw and has no backbone, or a network that learns along is not
+            the one that the search was planned with: workers on other machines load it too.
     """
     chosen = of_config(config)
+    strange = [one for one in chosen if one.learns and not _planned(one, data.views[one.key])]
+    if strange:
+        raise StudyError([_replaced_network(one) for one in strange])
     task = seen_task(data.task, data.views, config)
     train, valid = (
         _replaced(batch, {one.modality: mapped(data.views[one.key], split) for one in chosen})
@@ -61,3 +65,13 @@ def _unread(task: Task, name: str) -> Problem:
     rule = f"{task.dataset} has raw {name}, and no network is chosen that reads it"
     way_out = 'Set it to { kind = "frozen", model = "..." } or { kind = "fine_tuned", ... }.'
     return Problem(f"[published] {FIELDS[name]}", rule, way_out)
+
+
+def _planned(one: Chosen, view: View) -> bool:
+    return source(one).identity == view.identity
+
+
+def _replaced_network(one: Chosen) -> Problem:
+    rule = "is not the network here that the search was planned with"
+    way_out = "Put the same folder at that path on every machine, or start another study."
+    return Problem(f"model {one.settings.model!r}", rule, way_out)

@@ -151,7 +151,7 @@ def _view(data: SearchData, chosen: Chosen, folder: Path) -> View:
     found = source(chosen)
     said = (str(FORMAT), data.fingerprint, chosen.portable, found.identity)
     name = f"{chosen.modality}-{sha256(chr(0).join(said).encode()).hexdigest()[:24]}"
-    return View((folder / name).resolve(), found.network.width)
+    return View((folder / name).resolve(), found.network.width, found.identity)
 
 
 def compute(one: Missing, *, advance: Callable[[int], None] = lambda _: None) -> None:

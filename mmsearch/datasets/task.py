@@ -71,6 +71,8 @@ class View:
     """Has `<split>.npy` and `<split>_lengths.npy` of train and valid."""
     width: int
     """Features of each step that a method gets."""
+    identity: str = ""
+    """Of the network that it was planned with."""
 
 
 @dataclass(frozen=True)
