@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_ledger_storage import in_optuna, outcome
 from toy_cluster import Sitting, World
-from toy_kill import WRITTEN, decisions, in_a_hurry, watched
+from toy_kill import WRITTEN, assert_replays, decisions, in_a_hurry, watched
 from toy_ledger import STUDY, journal
 
 from mmsearch.curves import Curves
@@ -95,6 +95,7 @@ def test_killed_and_killed_again_a_search_decides_as_if_it_had_not_been(
     with watched(folder) as moments:
         Sitting(world, folder).run()
     undisturbed = what_was_decided(folder, world)
+    assert_replays(folder, world.study, gangs=world.gangs)
     for number, (share, written) in enumerate(kills, start=1):
         moments[int(share * len(moments))].leave(folder, written=written)
         with watched(folder) as moments_of_resume:

@@ -12,9 +12,13 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 from toy_ledger import journal
 
+from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling import journal as journal_module
-from mmsearch.sampling.book import PREFIX, books
+from mmsearch.sampling.book import PREFIX, books, plain
+from mmsearch.sampling.entries import Entry
 from mmsearch.sampling.storage import reading
+from mmsearch.study import Study
+from mmsearch.trial import Running, Trial, Verdict
 
 JOURNAL = "study.journal"
 WRITTEN = (0.0, 0.5, 1.0)
@@ -76,31 +80,62 @@ def decisions(folder: Path, *, only_rungs: bool = False) -> list[tuple[int, str,
         folder: of the study.
         only_rungs: leaves out, too, what depends on observations between rungs.
     """
-    with reading(journal(folder)) as storage:
-        (book,) = books(journal(folder), storage)
-        trials = storage.get_all_trials(book._study_id)
-    told: list[tuple[int, int, str, dict[str, Any]]] = []
-    for trial in trials:
-        attributes = trial.user_attrs
-        proposal = {key: attributes[key] for key in ("config", "coordinates", "seed", "seen")}
-        told.append((attributes["event"], trial.number, "proposal", proposal))
-        told += [
-            (content["event"], trial.number, key.removeprefix(PREFIX), dict(content))
-            for key, content in trial.system_attrs.items()
-            if key.startswith(PREFIX)
-        ]
-    hidden = {"event", "ended_at"}
+    hidden = {"event", "started_at", "ended_at"}
     if only_rungs:
         hidden |= {"seen", "epochs", "value", "value_epoch", "checkpoint", "ending"}
     return [
-        (
-            number,
-            key.partition("/")[0],
-            {name: value for name, value in content.items() if name not in hidden},
-        )
-        for _, number, key, content in sorted(told, key=lambda entry: entry[0])
+        (number, key.partition("/")[0], {k: v for k, v in content.items() if k not in hidden})
+        for number, key, content in _told(folder)
         if not _is_left_out(key, content, only_rungs=only_rungs)
     ]
+
+
+def assert_replays(folder: Path, study: Study, *, gangs: int) -> None:
+    """Every decision on record is the one that follows from what was on record before it.
+
+    A proposal is made as soon as there are fewer live trials than gangs, so no epoch is observed
+    while one is due.
+    """
+    trials: list[Trial] = []
+    for number, key, content in _told(folder):
+        if key == "proposal":
+            assert content["config"] == plain(proposals.propose(study, trials))
+            trials.append(entries.proposal(number, content))
+            continue
+        trial = trials[number]
+        if key.startswith("observations"):
+            live = sum(isinstance(other.state, Running) for other in trials)
+            assert live == gangs or len(trials) == study.budget.trials
+            verdicts = [
+                _verdict(study, trials, int(rung), own) for rung, own in content["rungs"].items()
+            ]
+            stop = Verdict.STOP in verdicts and not content["ending"] and not trial.published
+            assert content["stop"] == stop
+        trials[number] = entries.applied(trial, Entry(key, content))
+
+
+def _verdict(study: Study, trials: list[Trial], rung: int, own: float) -> Verdict:
+    return halving.decide(
+        own,
+        [*halving.reached(trials, rung).values(), own],
+        reduction=study.scheduler.reduction,
+        direction=study.objective.direction,
+    )
+
+
+def _told(folder: Path) -> list[tuple[int, str, dict[str, Any]]]:
+    """All proposals and entries of a record by trial, in the order in which they were written."""
+    with reading(journal(folder)) as storage:
+        (book,) = books(journal(folder), storage)
+        trials = storage.get_all_trials(book._study_id)
+    told = [(trial.number, "proposal", trial.user_attrs) for trial in trials]
+    told += [
+        (trial.number, key.removeprefix(PREFIX), content)
+        for trial in trials
+        for key, content in trial.system_attrs.items()
+        if key.startswith(PREFIX)
+    ]
+    return sorted(told, key=lambda entry: entry[2]["event"])
 
 
 def _is_left_out(key: str, content: dict[str, Any], *, only_rungs: bool) -> bool:
