@@ -123,6 +123,8 @@ class Book:
         trial: Trial,
         params: Mapping[str, Scalar],
         distributions: Mapping[str, BaseDistribution],
+        *,
+        event: int,
     ) -> None:
         """A new trial, in one write."""
         assert trial.number == len(self._trial_ids)
@@ -136,7 +138,7 @@ class Book:
             datetime_complete=None,
             params=dict(params),
             distributions=dict(distributions),
-            user_attrs=entries.proposed(trial),
+            user_attrs={**entries.proposed(trial), "event": event},
             system_attrs={},
             intermediate_values={},
         )
@@ -178,7 +180,8 @@ class Book:
         except (LookupError, TypeError, ValueError) as error:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
-        events = told[-1][0] + 1 if told else trial.seen + 1
+        proposed = written.user_attrs.get("event", trial.seen)
+        events = (told[-1][0] if told else proposed) + 1
         return History(trial, tuple(entry for _, entry in told), events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.sampling.book import Book, Header, books, plain, shelve
 from mmsearch.sampling.ledger import Ledger, record_of
-from mmsearch.sampling.storage import driving, place_of, reading
+from mmsearch.sampling.storage import driving, is_there, place_of, reading
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
@@ -67,6 +67,22 @@ def read(url: str, name: str | None = None) -> Record:
             raise StorageError(
                 Problem(place_of(url), f"the record does not hold {wanted}", _others(known))
             )
+        return record_of(book.name, header, [history.trial for history in book.histories()])
+
+
+def find(url: str, name: str) -> Record | None:
+    """The record of a study as it stands, or None where it is not on record yet.
+
+    Raises:
+        StorageError: unreadable, damaged, or of another schema version.
+    """
+    if not is_there(url):
+        return None
+    with reading(url) as storage:
+        book = _named(url, storage).get(name)
+        header = book.header() if book else None
+        if book is None or header is None:
+            return None
         return record_of(book.name, header, [history.trial for history in book.histories()])
 
 
