@@ -86,7 +86,7 @@ def observed(stretch: Stretch, checkpoint: Checkpoint | None) -> Entry:
         "epochs": [[o.epoch, o.train_seconds, dict(o.metrics)] for o in stretch.observations],
         "value": stretch.value,
         "value_epoch": stretch.value_epoch,
-        "rungs": {str(rung): value for rung, value in stretch.rungs.items()},
+        "rungs": _rungs(stretch.rungs),
         "stop": stretch.stop,
         "checkpoint": asdict(checkpoint) if checkpoint else None,
     }
@@ -108,6 +108,16 @@ def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
     kind = type(ending).__name__.lower()
     content = {"kind": kind, **asdict(ending), "ended_at": ended_at, "attempts": attempts}
     return Entry("ending", content)
+
+
+def judged_anew(entry: Entry, rungs: Mapping[int, float]) -> Entry:
+    """Epochs as `observed` wrote them down, with what they reached at other rungs, no verdict."""
+    return Entry(entry.key, {**entry.content, "rungs": _rungs(rungs), "stop": False})
+
+
+def stopped_instead(entry: Entry, *, rung: int) -> Entry:
+    """An ending as `ended` wrote it down, of a trial that counts as stopped."""
+    return Entry(entry.key, {**entry.content, "kind": "stopped", "rung": rung})
 
 
 def applied(trial: Trial, entry: Entry) -> Trial:
@@ -147,6 +157,10 @@ def applied(trial: Trial, entry: Entry) -> Trial:
 def must_stop(entries: Iterable[Entry]) -> bool:
     """Whether the scheduler said no, whatever has become of it."""
     return any(entry.content.get("stop") for entry in entries)
+
+
+def _rungs(rungs: Mapping[int, float]) -> Json:
+    return {str(rung): value for rung, value in rungs.items()}
 
 
 def _with_checkpoint(trial: Trial, content: Json) -> Trial:
