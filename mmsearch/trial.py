@@ -118,7 +118,7 @@ class Trial:
     attempts: int = 0
     """Segments that ended because a gang was lost."""
     seen: int = 0
-    """Events on record when the configuration was proposed."""
+    """What the configuration was proposed from: as many proposals, epochs and endings."""
     started_at: float | None = None
     """Seconds since 1970 (UTC) of the proposal."""
     ended_at: float | None = None

@@ -23,6 +23,14 @@ class Shelf:
             if other.name != newest.name:
                 shutil.rmtree(other, ignore_errors=True)
 
+    def catch_up(self, record: Record) -> None:
+        """Removes what a killed sitting did not get to; call while no gang is at work."""
+        for trial in record.trials:
+            newest = Path(trial.checkpoint.uri) if trial.checkpoint else None
+            if newest and newest.is_dir() and newest.parent == self.folder(trial.number):
+                self.keep_only(trial.checkpoint)
+        self.tidy(record)
+
     def tidy(self, record: Record) -> None:
         """Removes what nobody will resume or evaluate."""
         wanted = {t.number for t in record.trials if isinstance(t.state, Running)}

@@ -60,6 +60,8 @@ class History:
 
     trial: Trial
     entries: tuple[Entry, ...]
+    proposed: int
+    """Event of its proposal."""
     events: int
     """Events on record up to its last entry."""
 
@@ -150,6 +152,7 @@ class Book:
         params: Mapping[str, Scalar],
         distributions: Mapping[str, BaseDistribution],
         *,
+        event: int,
         told: Sequence[Entry] = (),
     ) -> None:
         """A trial that is new, or that comes with its entries from elsewhere, in one write."""
@@ -165,7 +168,7 @@ class Book:
             datetime_complete=datetime.fromtimestamp(trial.ended_at) if trial.ended_at else None,
             params=dict(params),
             distributions=dict(distributions),
-            user_attrs={**entries.proposed(trial), **asdict(trial.state)},
+            user_attrs={**entries.proposed(trial), "event": event, **asdict(trial.state)},
             system_attrs={f"{PREFIX}{entry.key}": entry.content for entry in told},
             intermediate_values=_intermediate(trial),
         )
@@ -208,8 +211,9 @@ class Book:
         except (LookupError, TypeError, ValueError) as error:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
-        events = told[-1][0] + 1 if told else trial.seen + 1
-        return History(trial, tuple(entry for _, entry in told), events)
+        proposed = written.user_attrs.get("event", trial.seen)
+        events = (told[-1][0] if told else proposed) + 1
+        return History(trial, tuple(entry for _, entry in told), proposed, events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:
         return StorageError(Problem(place_of(self._url), f"study {self._name!r} {rule}", way_out))

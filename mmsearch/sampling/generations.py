@@ -110,7 +110,7 @@ class Generations:
             fits = proposals.belongs(study, trial.config)
             # Optuna takes no value outside what the study's other trials are drawn from.
             values = proposals.parameters(study, trial) if fits else ({}, {})
-            book.create(trial, *values, told=told)
+            book.create(trial, *values, event=history.proposed, told=told)
         book.begin(header)
         after.book.mark(CONTINUED_BY, book.name)
         return book
@@ -151,23 +151,29 @@ def carried(
         started_at=old.started_at,
     )
     for entry in history.entries:
-        kept: Entry | None = entry
-        if entry.key == "ending" and full < study.budget.max_epochs:
-            kept = _ending(entry, trial, study, full=full, holds=holds)
-        elif entry.key.startswith("observations/"):
-            seen = entries.applied(trial, entry).observations
-            rungs = halving.rungs_of(study, seen, after=trial.epoch)
-            kept = entries.judged_anew(entry, rungs)
+        kept = _kept(entry, trial, study, full=full, holds=holds)
         if kept:
             told.append(kept)
             trial = entries.applied(trial, kept)
     return trial, tuple(told)
 
 
+def _kept(entry: Entry, trial: Trial, study: Study, *, full: int, holds: Holds) -> Entry | None:
+    """An entry as the next generation has it; None for an ending that is none any more."""
+    if entry.key == "ending":
+        return _ending(entry, trial, study, full=full, holds=holds)
+    entry = entries.undecided(entry)
+    if not entry.key.startswith("observations/"):
+        return entry
+    seen = entries.applied(trial, entry).observations
+    return entries.at_rungs(entry, halving.rungs_of(study, seen, after=trial.epoch))
+
+
 def _ending(entry: Entry, trial: Trial, study: Study, *, full: int, holds: Holds) -> Entry | None:
     """The ending of a trial when full fidelity is further off than it was; None if it lives."""
     state = entries.applied(trial, entry).state
-    if not isinstance(state, Completed) or trial.epoch < full or _impatient(trial, study):
+    reached = isinstance(state, Completed) and trial.epoch == full < study.budget.max_epochs
+    if not reached or _impatient(trial, study):
         return entry
     held = trial.checkpoint is not None and holds(trial.checkpoint)
     if trial.published or held or not trial.rungs:

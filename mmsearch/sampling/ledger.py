@@ -107,10 +107,10 @@ class Ledger:
             config=config,
             coordinates=self._study.coordinates(config),
             seed=Seed(self._study.seed, number),
-            seen=self._events,
+            seen=self._seen(),
             started_at=self._clock(),
         )
-        self._book.create(trial, *proposals.parameters(self._study, trial))
+        self._book.create(trial, *proposals.parameters(self._study, trial), event=self._events)
         self._events += 1
         self._trials.append(trial)
         return trial
@@ -153,26 +153,31 @@ class Ledger:
         observations: Sequence[Observation],
         *,
         checkpoint: Checkpoint | None = None,
+        ending: Ending | None = None,
     ) -> Verdict:
         """Writes down epochs of a trial, and answers whether it goes on.
 
         Epochs that are on record already, which a resumed segment repeats, are ignored. The
         published configuration always goes on.
 
+        What ends with these epochs must be closed next. The same write says so already, so that a
+        driver that is killed in between cannot leave the ending to a later moment.
+
         Args:
             number: of the trial.
             observations: in order, and without a gap to those on record; metrics other than
                 `valid/...` are left to the curves. The objective must be finite.
             checkpoint: what the trial can be resumed from now.
+            ending: what the trial ends with of itself; the scheduler then has no say.
         """
         trial = self._live(number)
         fresh = tuple(_kept(o) for o in observations if o.epoch > trial.epoch)
         if not fresh:
             if checkpoint:
-                self._enter(number, entries.saved(checkpoint))
+                self._enter(number, entries.saved(checkpoint, ending))
             return Verdict.CONTINUE
-        stretch = self._stretch(trial, fresh)
-        self._enter(number, entries.observed(stretch, checkpoint))
+        stretch = self._stretch(trial, fresh, ends=ending is not None)
+        self._enter(number, entries.observed(stretch, checkpoint, ending))
         if stretch.rungs:
             self._book.settle(self._trials[number])
         return Verdict.STOP if stretch.stop else Verdict.CONTINUE
@@ -189,13 +194,13 @@ class Ledger:
         self._book.settle(self._trials[number])
         self._claimed.discard(number)
 
-    def _stretch(self, trial: Trial, fresh: tuple[Observation, ...]) -> Stretch:
+    def _stretch(self, trial: Trial, fresh: tuple[Observation, ...], *, ends: bool) -> Stretch:
         seen = trial.observations + fresh
         assert [o.epoch for o in seen] == list(range(1, len(seen) + 1)), "a gap between epochs"
         at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
         rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
-        stop = not trial.published and any(
+        stop = not (trial.published or ends) and any(
             self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
         )
         return Stretch(fresh, at_end[0], at_end[1], rungs, stop)
@@ -219,11 +224,17 @@ class Ledger:
         self._events += 1
         self._trials[number] = entries.applied(self._trials[number], entry)
 
+    def _seen(self) -> int:
+        """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
+        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
+
     def _catch_up(self, history: History) -> None:
-        """Ends what a killed driver had begun: an ending half told, a stop decided and not told."""
+        """Ends what a killed driver had begun: an ending half told, or decided and not told."""
         trial = history.trial
-        if isinstance(trial.state, Running) and entries.must_stop(history.entries):
-            self.close(trial.number, Stopped(rung=max(trial.rungs)))
+        ending = entries.decided(trial, history.entries)
+        if isinstance(trial.state, Running) and ending:
+            self.close(trial.number, ending)
         else:
             self._book.settle(trial)
 

@@ -13,7 +13,7 @@ from mmsearch.sampling.book import Book, Header, plain
 from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
 from mmsearch.sampling.ledger import Ledger, record_of
 from mmsearch.sampling.naming import split
-from mmsearch.sampling.storage import driving, place_of, reading
+from mmsearch.sampling.storage import driving, is_there, place_of, reading
 from mmsearch.study import FREE, PASSING, Study, changes
 from mmsearch.trial import Record
 
@@ -83,7 +83,25 @@ def read(url: str, name: str | None = None) -> Record:
             raise StorageError(
                 Problem(place_of(url), f"the record does not hold {wanted}", _others(known))
             )
-        return record_of(found.book, found.header, [h.trial for h in found.book.histories()])
+        return _record(found)
+
+
+def find(url: str, name: str) -> Record | None:
+    """The record of a study as it stands, or None where it is not on record yet.
+
+    Raises:
+        StorageError: unreadable, damaged, or of another schema version.
+    """
+    if not is_there(url):
+        return None
+    with reading(url) as storage:
+        generations = shelves(url, storage).get(name)
+        found = generations.find() if generations else None
+        return _record(found) if found else None
+
+
+def _record(found: Generation) -> Record:
+    return record_of(found.book, found.header, [h.trial for h in found.book.histories()])
 
 
 def _start(

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -62,6 +63,25 @@ def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
             storage = _connect(url, create=create)
         stack.callback(_disconnect, storage)
         yield storage
+
+
+def is_there(url: str) -> bool:
+    """Whether a record can be at the URL: there is a file, or the tables that Optuna makes.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    path = file_of(url)
+    if path and not path.exists():
+        return False
+    if url.startswith(JOURNAL):
+        return True
+    with failing(url, "read"):
+        engine = sqlalchemy.create_engine(url)
+        try:
+            return sqlalchemy.inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
 
 
 FAILURES = (
@@ -141,4 +161,4 @@ def _way_out(error: Exception) -> str:
         return "Ask its owner for the right to read and write it."
     if isinstance(error, ImportError):
         return "Install the driver of this database, or use a journal file."
-    return "Look at the file, the disk or the database server, then use --resume."
+    return "Look at the file, the disk or the database server, then go on with the same command."

@@ -12,6 +12,7 @@ from mmsearch import methods
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
+from mmsearch.trial import Record
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,35 @@ class Place:
         return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
 
 
-def study_of(request: Request) -> tuple[Study, Place]:
-    """The study that a request names, and where it lies.
+@dataclass(frozen=True)
+class Asked:
+    """What a request comes to."""
+
+    study: Study
+    place: Place
+    record: Record | None
+    """What is on record of the study already."""
+
+
+def answer(request: Request) -> Asked:
+    """The study that a request names, where it lies, and what is on record of it.
+
+    A study on record goes on when what is asked for is the same.
 
     Raises:
         MmsearchError: a mistake in the study or its overrides, or a contradiction of the record.
     """
-    place = Place.of(request, request.name or Path(request.study).stem)
-    return (_recorded(request, place) if request.resume else _asked(request, {})), place
+    name = request.name or Path(request.study).stem
+    place = Place.of(request, name)
+    if request.resume:
+        return _resumed(request, name, place)
+    study = _asked(request, {})
+    from mmsearch import sampling
+
+    record = sampling.find(place.storage, study.name)
+    if record:
+        _must_agree(_on_record(record), study, place)
+    return Asked(study, place, record)
 
 
 def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
@@ -70,31 +92,40 @@ def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
     )
 
 
-def _recorded(request: Request, place: Place) -> Study:
+def _resumed(request: Request, name: str, place: Place) -> Asked:
     """The study on record, if what is asked for now does not contradict it.
 
     Overrides of the first sitting need not be said again; its file may have gone.
     """
     from mmsearch import sampling
 
-    record = sampling.read(place.storage)
+    record = sampling.read(place.storage, name)
     first = record.provenance.get("overrides", {})
-    on_record = studies.loads(
-        record.study_text, place="the record", schema_of=methods.schema_of, name=record.name
-    )
+    on_record = _on_record(record)
     try:
         asked = _asked(request, first)
     except StudyError:
         if Path(request.study).suffix or request.overrides:
             raise
-        return on_record
-    differences = studies.difference(on_record, asked)
+        return Asked(on_record, place, record)
+    _must_agree(on_record, asked, place)
+    return Asked(asked, place, record)
+
+
+def _on_record(record: Record) -> Study:
+    return studies.loads(
+        record.study_text, place="the record", schema_of=methods.schema_of, name=record.name
+    )
+
+
+def _must_agree(recorded: Study, asked: Study, place: Place) -> None:
+    differences = studies.difference(recorded, asked)
     if differences:
         raise ConflictError(
             Problem(
-                f"study {record.name!r} at {place.folder}",
+                f"study {recorded.name!r} at {place.folder}",
                 "what is asked for is not what is on record: " + "; ".join(differences),
-                "Leave out what differs to go on with it, or start another study with --name.",
+                "Ask for what is on record to go on with it (--resume remembers its overrides), "
+                "or start another study with --name.",
             )
         )
-    return asked
