@@ -73,11 +73,7 @@ def read(url: str, name: str | None = None) -> Record:
     """
     with reading(url) as storage:
         known = shelves(url, storage)
-        if name is None and len(known) > 1:
-            rule = f"the record holds several studies: {', '.join(sorted(known))}"
-            raise StorageError(Problem(place_of(url), rule, "Say which one with --name."))
-        study, number = split(next(iter(known), "") if name is None else name)
-        found = known[study].find(number) if study in known else None
+        found = _wanted(url, known, name)
         if found is None:
             wanted = f"the study {name!r}" if name is not None else "a study"
             raise StorageError(
@@ -86,8 +82,8 @@ def read(url: str, name: str | None = None) -> Record:
         return _record(found)
 
 
-def find(url: str, name: str) -> Record | None:
-    """The record of a study as it stands, or None where it is not on record yet.
+def find(url: str, name: str | None = None) -> Record | None:
+    """The record as `read` gives it, or None where the study is not on record yet.
 
     Raises:
         StorageError: unreadable, damaged, or of another schema version.
@@ -95,9 +91,16 @@ def find(url: str, name: str) -> Record | None:
     if not is_there(url):
         return None
     with reading(url) as storage:
-        generations = shelves(url, storage).get(name)
-        found = generations.find() if generations else None
+        found = _wanted(url, shelves(url, storage), name)
         return _record(found) if found else None
+
+
+def _wanted(url: str, known: Mapping[str, Generations], name: str | None) -> Generation | None:
+    if name is None and len(known) > 1:
+        rule = f"the record holds several studies: {', '.join(sorted(known))}"
+        raise StorageError(Problem(place_of(url), rule, "Say which one with --name."))
+    study, number = split(next(iter(known), "") if name is None else name)
+    return known[study].find(number) if study in known else None
 
 
 def _record(found: Generation) -> Record:
