@@ -52,13 +52,17 @@ def timeless(record: Record) -> str:
     return json.dumps([record.study_text, record.generation, provenance, trials], default=str)
 
 
-def studies_in(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+def studies_in(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Everything of Optuna's that a person sees, by study."""
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     return {
-        one.study_name: [
-            (t.state, t.values, t.intermediate_values, t.params)
-            for t in storage.get_all_trials(one._study_id)
-        ]
+        one.study_name: (
+            storage.get_study_user_attrs(one._study_id),
+            [
+                (t.state, t.values, t.intermediate_values, t.params)
+                for t in storage.get_all_trials(one._study_id)
+            ],
+        )
         for one in storage.get_all_studies()
     }
 

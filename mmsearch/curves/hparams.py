@@ -119,7 +119,7 @@ def start_summary(
     values = {
         name: domains[name].dtype(value)
         for name, value in coordinates.items()
-        if name in domains and isinstance(value, str) == (domains[name].dtype is str)
+        if name in domains and (domains[name].dtype is str or not isinstance(value, str))
     }
     return hparams_pb(values, trial_id="", start_time_secs=started_at)
 
