@@ -119,6 +119,16 @@ def test_more_epochs_are_refused_where_training_plans_ahead(tmp_path: Path) -> N
     assert asked(tmp_path, "budget.trials=99", study="m3col").study.budget.trials == 99
 
 
+def test_other_networks_that_read_raw_data_are_refused(tmp_path: Path) -> None:
+    on_record(tmp_path, study="selfmi_mosi")
+    narrower = "space.text_backbone.fine_tuned.learning_rate={log_uniform=[1e-6,1e-3]}"
+    assert asked(tmp_path, narrower, study="selfmi_mosi", widen=True)
+    words = "asks for other networks that read raw data .* Keep their models and what they read, or"
+    other = 'space.text_backbone.frozen={model={choice=["a","b"]}}'
+    with pytest.raises(ConflictError, match=words):
+        asked(tmp_path, other, study="selfmi_mosi", widen=True)
+
+
 def test_too_few_epochs_for_rungs_are_no_scheduler_of_ones_own(tmp_path: Path) -> None:
     on_record(tmp_path, "budget.max_epochs=6", 'scheduler={kind="none"}')
     again = asked(tmp_path, "budget.max_epochs=30", resume=False)

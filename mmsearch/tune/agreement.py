@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mmsearch import methods
+from mmsearch import backbones, methods
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem
 from mmsearch.study import Study
@@ -55,6 +55,9 @@ def _to_generation(recorded: Study, asked: Study, widening: Widening) -> tuple[s
         return None
     if not studies.widens(recorded, asked):
         return rule, f"{AS_RECORDED}, or {ANOTHER}"
+    if _networks(recorded) != _networks(asked):
+        rule = "the space asks for other networks that read raw data than the trials on record had"
+        return rule, f"Keep their models and what they read, or {ANOTHER}"
     before, after = recorded.budget.max_epochs, asked.budget.max_epochs
     if before < after and methods.find(asked.method).plans_ahead:
         rule = (
@@ -69,3 +72,9 @@ def _to_generation(recorded: Study, asked: Study, widening: Widening) -> tuple[s
         f"Add --widen to take all trials over into a new generation of the study. {AS_RECORDED}, "
         f"or {ANOTHER}"
     )
+
+
+def _networks(study: Study) -> set[str]:
+    """What is computed of raw data before a search: a part of the data's fingerprint."""
+    found = backbones.of_study(study, methods.schema_of(study.method))
+    return {one.key for one in found}
