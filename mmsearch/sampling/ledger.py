@@ -3,6 +3,15 @@
 Unusual: it remembers the whole record, so nothing is read from the storage after opening, and it
 changes its memory only after the write that makes the change durable. Each call writes one entry;
 whatever else Optuna is to show follows from the entries (see `book`).
+
+What a killed driver changes: nothing, given the same order of observations on as many gangs. That
+order is which live trial's epochs come next on record; epochs that a resumed trial repeats are not
+in it, nor is when gangs come up. Proposals, seeds, verdicts, rungs, attempts and endings are then
+those of the uninterrupted search, whichever write the kill fell into. If only those observations
+keep their order that reach a rung or end a trial, all of that still holds but for `Trial.seen`,
+which counts epochs. Not kept are the segments: each sitting adds its own. Real gangs keep no such
+order, so two searches on real machines differ as any two do that were started alike; with a random
+sampler and no scheduler, no decision depends on the order, and they do not differ.
 """
 
 from collections.abc import Callable, Sequence
