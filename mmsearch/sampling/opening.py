@@ -129,8 +129,8 @@ def _resume(
         rule = f"study {study.name!r} is not on record, so it cannot be resumed"
         way_out = f"Start it without --resume. {_others(known)}".strip()
         raise StorageError(Problem(place_of(url), rule, way_out))
-    generations.settle(found)
     header = _continued(found, study, provenance)
+    generations.settle(found)
     if not changes(found.header.text, study.text, but=FREE):
         found.book.revise(header, before=found.header)
         return found.book, header
@@ -176,16 +176,14 @@ def _is_news(sitting: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) ->
     if "changes" in sitting:
         return _facts(sitting) != _facts(before[-1])
     asked = overrides(before[0])
-    machines = [{**_facts(facts), "changes": None} for facts in before]
-    return {**asked, **sitting.get("overrides", {})} != asked or {
-        **_facts(sitting),
-        "changes": None,
-    } not in machines
+    known = [_facts(facts, but="changes") for facts in before]
+    more = {**asked, **sitting.get("overrides", {})} != asked
+    return more or _facts(sitting) not in known
 
 
-def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(provenance: Mapping[str, Any], *, but: str = "") -> dict[str, Any]:
     """What makes two sittings differ: not when they began, nor how the study was asked for."""
-    passing = {"collected_at", "overrides", "resumed"}
+    passing = {"collected_at", "overrides", "resumed", but}
     return {key: value for key, value in provenance.items() if key not in passing}
 
 
