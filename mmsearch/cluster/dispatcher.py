@@ -111,9 +111,8 @@ class Dispatcher:
         number = report.number
         assert self._training.get(gang) == number
         ending = report.failed or (Completed() if report.finished else None)
-        verdict = self._ledger.observe(
-            number, report.observations, checkpoint=report.checkpoint, ending=ending
-        )
+        saved = self._shelf.recorded(report.checkpoint) if report.checkpoint else None
+        verdict = self._ledger.observe(number, report.observations, checkpoint=saved, ending=ending)
         trial = self._ledger.trial(number)
         if report.observations:
             for listener in self._listeners:
@@ -176,7 +175,8 @@ class Dispatcher:
             self._next(gang)
 
     def _begin(self, gang: str, trial: Trial) -> None:
-        start = start_epoch(trial.checkpoint)
+        checkpoint = self._shelf.find(trial.checkpoint) if trial.checkpoint else None
+        start = start_epoch(checkpoint)
         segment = Segment(self._nodes[gang], start_epoch=start, started_at=time())
         self._ledger.begin(trial.number, segment)
         self._training[gang] = trial.number
@@ -188,7 +188,7 @@ class Dispatcher:
                 number=trial.number,
                 config=trial.config,
                 seed=trial.seed,
-                checkpoint=trial.checkpoint,
+                checkpoint=checkpoint,
                 folder=str(self._shelf.folder(trial.number)),
                 log=str(self._logs / f"trial-{trial.number:04d}.log"),
             ),

@@ -8,7 +8,7 @@ two writes a driver is killed.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -28,8 +28,13 @@ SCHEMA = 1
 """Version of everything that is written here. Another one is refused."""
 SCHEMA_KEY = "mmsearch_schema"
 PREFIX = "mmsearch/"
+CONTINUES = "continues"
+"""Marks a generation of a study with the name of the one before, whose record it copies."""
+CONTINUED_BY = "continued_by"
+"""Marks the generation before in turn."""
 DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 STATES = {
+    Running: TrialState.RUNNING,
     Completed: TrialState.COMPLETE,
     Stopped: TrialState.PRUNED,
     Failed: TrialState.FAIL,
@@ -55,6 +60,8 @@ class History:
 
     trial: Trial
     entries: tuple[Entry, ...]
+    proposed: int
+    """Event of its proposal."""
     events: int
     """Events on record up to its last entry."""
 
@@ -71,7 +78,7 @@ class Book:
 
     @property
     def name(self) -> str:
-        """Name of the study."""
+        """Name of the study in Optuna, where it says the generation from the second one on."""
         return self._name
 
     def begin(self, header: Header) -> None:
@@ -83,22 +90,43 @@ class Book:
             for key, value in {**asdict(header), SCHEMA_KEY: SCHEMA}.items():
                 self._storage.set_study_user_attr(self._study_id, key, value)
 
-    def annotate(self, provenance: Mapping[str, Any]) -> None:
-        """Replaces the provenance."""
+    def revise(self, header: Header, *, before: Header) -> None:
+        """Writes what a sitting changed in the header; may be repeated after a kill."""
         with failing(self._url, "written"):
-            self._storage.set_study_user_attr(self._study_id, "provenance", provenance)
+            for key in ("provenance", "text", "hash"):
+                value = getattr(header, key)
+                if value != getattr(before, key):
+                    self._storage.set_study_user_attr(self._study_id, key, value)
+
+    def mark(self, key: str, name: str) -> None:
+        """Writes a link to another generation, for a person to see in optuna-dashboard."""
+        with failing(self._url, "written"):
+            self._storage.set_study_user_attr(self._study_id, key, name)
+
+    def marked(self, key: str) -> bool:
+        """Whether there is such a link."""
+        with failing(self._url, "read"):
+            return key in self._storage.get_study_user_attrs(self._study_id)
+
+    def discard(self) -> None:
+        """Removes the study with its trials."""
+        with failing(self._url, "written"):
+            self._storage.delete_study(self._study_id)
 
     def header(self) -> Header | None:
-        """None if the study was never begun, or its first driver was killed before that.
+        """None if the study was never begun, or the driver was killed before that.
 
         Raises:
             StorageError: not ours, of another schema version, or unreadable.
         """
-        with failing(self._url, "read"):
-            written = self._storage.get_study_user_attrs(self._study_id)
-            trials = self._storage.get_n_trials(self._study_id)
+        try:
+            with failing(self._url, "read"):
+                written = self._storage.get_study_user_attrs(self._study_id)
+                trials = self._storage.get_n_trials(self._study_id)
+        except KeyError:  # Half a generation, and its driver has just begun it anew.
+            return None
         if SCHEMA_KEY not in written:
-            if trials:
+            if trials and CONTINUES not in written:
                 raise self._error("was not written by mmsearch", "Use another --name or --storage.")
             return None
         if written[SCHEMA_KEY] != SCHEMA:
@@ -125,22 +153,24 @@ class Book:
         distributions: Mapping[str, BaseDistribution],
         *,
         event: int,
+        told: Sequence[Entry] = (),
     ) -> None:
-        """A new trial, in one write."""
+        """A trial that is new, or that comes with its entries from elsewhere, in one write."""
         assert trial.number == len(self._trial_ids)
         assert trial.started_at is not None
         template = FrozenTrial(
             number=-1,
             trial_id=-1,
-            state=TrialState.RUNNING,
+            state=STATES[type(trial.state)],
             value=None,
+            values=_values(trial),
             datetime_start=datetime.fromtimestamp(trial.started_at),
-            datetime_complete=None,
+            datetime_complete=datetime.fromtimestamp(trial.ended_at) if trial.ended_at else None,
             params=dict(params),
             distributions=dict(distributions),
-            user_attrs={**entries.proposed(trial), "event": event},
-            system_attrs={},
-            intermediate_values={},
+            user_attrs={**entries.proposed(trial), "event": event, **asdict(trial.state)},
+            system_attrs={f"{PREFIX}{entry.key}": entry.content for entry in told},
+            intermediate_values=_intermediate(trial),
         )
         with failing(self._url, "written"):
             self._trial_ids.append(self._storage.create_new_trial(self._study_id, template))
@@ -168,8 +198,9 @@ class Book:
             for key, value in asdict(trial.state).items():
                 if key not in written.user_attrs:
                     self._storage.set_trial_user_attr(trial_id, key, value)
-            values = [trial.value] if isinstance(trial.state, Completed) else None
-            self._storage.set_trial_state_values(trial_id, STATES[type(trial.state)], values)
+            self._storage.set_trial_state_values(
+                trial_id, STATES[type(trial.state)], _values(trial)
+            )
 
     def _history(self, written: FrozenTrial) -> History:
         try:
@@ -182,7 +213,7 @@ class Book:
             raise self._error(rule, "Use another --name or --storage.") from error
         proposed = written.user_attrs.get("event", trial.seen)
         events = (told[-1][0] if told else proposed) + 1
-        return History(trial, tuple(entry for _, entry in told), events)
+        return History(trial, tuple(entry for _, entry in told), proposed, events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:
         return StorageError(Problem(place_of(self._url), f"study {self._name!r} {rule}", way_out))
@@ -212,6 +243,12 @@ def _entries(written: FrozenTrial) -> Iterator[tuple[int, Entry]]:
     for key, content in written.system_attrs.items():
         if key.startswith(PREFIX):
             yield content["event"], Entry(key.removeprefix(PREFIX), content)
+
+
+def _values(trial: Trial) -> list[float] | None:
+    """What Optuna shows as the value of a trial: of a completed one alone."""
+    completed = isinstance(trial.state, Completed) and trial.value is not None
+    return [trial.value] if completed else None
 
 
 def _intermediate(trial: Trial) -> dict[int, float]:

@@ -88,7 +88,7 @@ def observed(
         "epochs": [[o.epoch, o.train_seconds, dict(o.metrics)] for o in stretch.observations],
         "value": stretch.value,
         "value_epoch": stretch.value_epoch,
-        "rungs": {str(rung): value for rung, value in stretch.rungs.items()},
+        "rungs": _rungs(stretch.rungs),
         "stop": stretch.stop,
         "checkpoint": asdict(checkpoint) if checkpoint else None,
         "ending": _told(ending) if ending else None,
@@ -110,6 +110,22 @@ def attempted(attempts: int) -> Entry:
 def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
     """The trial has its ending."""
     return Entry("ending", {**_told(ending), "ended_at": ended_at, "attempts": attempts})
+
+
+def undecided(entry: Entry) -> Entry:
+    """An entry of a trial, without the ending that followed from it."""
+    content = {k: v for k, v in entry.content.items() if k not in {"stop", "ending"}}
+    return Entry(entry.key, content)
+
+
+def at_rungs(entry: Entry, rungs: Mapping[int, float]) -> Entry:
+    """Epochs as `observed` wrote them down, with what they reached at other rungs."""
+    return Entry(entry.key, {**entry.content, "rungs": _rungs(rungs)})
+
+
+def stopped_instead(entry: Entry, *, rung: int) -> Entry:
+    """An ending as `ended` wrote it down, of a trial that counts as stopped."""
+    return Entry(entry.key, {**entry.content, "kind": "stopped", "rung": rung})
 
 
 def applied(trial: Trial, entry: Entry) -> Trial:
@@ -154,6 +170,10 @@ def decided(trial: Trial, entries: Iterable[Entry]) -> Ending | None:
         if entry.content.get("stop"):
             return Stopped(rung=max(trial.rungs))
     return None
+
+
+def _rungs(rungs: Mapping[int, float]) -> Json:
+    return {str(rung): value for rung, value in rungs.items()}
 
 
 def _with_checkpoint(trial: Trial, content: Json) -> Trial:

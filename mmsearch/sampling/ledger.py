@@ -22,6 +22,7 @@ from typing import Self
 from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
+from mmsearch.sampling.naming import split
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.trial import (
@@ -62,6 +63,7 @@ class Ledger:
         histories = book.histories()
         self._trials = [history.trial for history in histories]
         self._events = max((history.events for history in histories), default=0)
+        self._outside = _outside(study, book, self._trials)
         self._claimed: set[int] = set()
         for history in histories:
             self._catch_up(history)
@@ -98,7 +100,7 @@ class Ledger:
 
     def record(self) -> Record:
         """The whole study as it stands."""
-        return record_of(self._book.name, self._header, self._trials)
+        return record_of(self._book, self._header, self._trials)
 
     def propose(self) -> Trial | None:
         """A new trial on record, waiting for a gang; None when the budget of trials is used up.
@@ -108,7 +110,7 @@ class Ledger:
         number = len(self._trials)
         if number >= self._study.budget.trials:
             return None
-        config = plain(proposals.propose(self._study, self._trials))
+        config = plain(proposals.propose(self._study, self._trials, outside=self._outside))
         trial = Trial(
             number=number,
             config=config,
@@ -202,16 +204,11 @@ class Ledger:
         self._claimed.discard(number)
 
     def _stretch(self, trial: Trial, fresh: tuple[Observation, ...], *, ends: bool) -> Stretch:
-        objective, scheduler = self._study.objective, self._study.scheduler
         seen = trial.observations + fresh
         assert [o.epoch for o in seen] == list(range(1, len(seen) + 1)), "a gap between epochs"
-        at_end = objective.at(seen, seen[-1].epoch)
+        at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
-        rungs: dict[int, float] = {}
-        for rung in scheduler.rungs(self._study.budget.max_epochs):
-            at_rung = objective.at(seen, rung)
-            if trial.epoch < rung <= seen[-1].epoch and at_rung:
-                rungs[rung] = at_rung[0]
+        rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
         stop = not (trial.published or ends) and any(
             self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
         )
@@ -251,8 +248,9 @@ class Ledger:
             self._book.settle(trial)
 
 
-def record_of(name: str, header: Header, trials: Sequence[Trial]) -> Record:
+def record_of(book: Book, header: Header, trials: Sequence[Trial]) -> Record:
     """The record of a study, from its parts."""
+    name, generation = split(book.name)
     return Record(
         name=name,
         metric=header.metric,
@@ -260,7 +258,16 @@ def record_of(name: str, header: Header, trials: Sequence[Trial]) -> Record:
         study_text=header.text,
         provenance=header.provenance,
         trials=tuple(trials),
+        generation=generation or 1,
     )
+
+
+def _outside(study: Study, book: Book, trials: Sequence[Trial]) -> frozenset[int]:
+    """Trials that earlier generations of the study brought and it could not propose itself."""
+    _, generation = split(book.name)
+    if generation is None:
+        return frozenset()
+    return frozenset(t.number for t in trials if not proposals.belongs(study, t.config))
 
 
 def _kept(observation: Observation) -> Observation:

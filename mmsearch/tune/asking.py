@@ -4,15 +4,16 @@ Unusual: imports no engine, so that a mistake is answered before any of them is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmsearch import methods
+from mmsearch import methods, provenance
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
 from mmsearch.trial import Record
+from mmsearch.tune.agreement import Widening, must_agree, on_record
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Request:
     storage: str | None
     address: str | None
     resume: bool
+    widen: bool
+    """Whether the study on record may go on in another space and with more epochs."""
     dry_run: bool
 
 
@@ -44,10 +47,9 @@ class Place:
         Raises:
             StudyError: the name would lie elsewhere than in `OUT`.
         """
-        if name in {"", ".", ".."} or Path(name).name != name:
-            raise StudyError(
-                Problem("--name", f"must be the name of a folder, got {name!r}", "Leave out any /.")
-            )
+        if name in {"", ".", ".."} or Path(name).name != name or "@" in name:
+            rule = f"must be the name of a folder, without @, got {name!r}"
+            raise StudyError(Problem("--name", rule, "Leave out any / and @."))
         folder = (request.out / name).resolve()
         return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
 
@@ -65,21 +67,29 @@ class Asked:
 def answer(request: Request) -> Asked:
     """The study that a request names, where it lies, and what is on record of it.
 
-    A study on record goes on when what is asked for is the same.
+    A study on record goes on when what is asked for is the same, or may go on differently.
 
     Raises:
         MmsearchError: a mistake in the study or its overrides, or a contradiction of the record.
     """
-    name = request.name or Path(request.study).stem
-    place = Place.of(request, name)
-    if request.resume:
-        return _resumed(request, name, place)
-    study = _asked(request, {})
     from mmsearch import sampling
 
-    record = sampling.find(place.storage, study.name)
+    name = request.name or Path(request.study).stem
+    place = Place.of(request, name)
+    # A folder that was renamed, or is a copy, holds its study under the name it was begun with.
+    known_as = name if request.storage else None
+    if request.resume:
+        record = sampling.read(place.storage, known_as)
+        study = _again(request, record)
+    else:
+        study = _asked(request, {})
+        record = sampling.find(place.storage, known_as)
     if record:
-        _must_agree(_on_record(record), study, place)
+        study = replace(study, name=record.name)
+        must_agree(study, record, place.folder, widening=_wanted(request))
+    elif request.widen:
+        rule = f"there is no study {name!r} on record that could go on in another space"
+        raise ConflictError(Problem("--widen", rule, "Leave it out to start the study."))
     return Asked(study, place, record)
 
 
@@ -92,40 +102,21 @@ def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
     )
 
 
-def _resumed(request: Request, name: str, place: Place) -> Asked:
-    """The study on record, if what is asked for now does not contradict it.
-
-    Overrides of the first sitting need not be said again; its file may have gone.
-    """
-    from mmsearch import sampling
-
-    record = sampling.read(place.storage, name)
-    first = record.provenance.get("overrides", {})
-    on_record = _on_record(record)
+def _again(request: Request, record: Record) -> Study:
+    """The study to go on with: earlier overrides hold, and its file may have gone."""
     try:
-        asked = _asked(request, first)
+        studies.find(request.study)
     except StudyError:
-        if Path(request.study).suffix or request.overrides:
+        if Path(request.study).suffix:
             raise
-        return Asked(on_record, place, record)
-    _must_agree(on_record, asked, place)
-    return Asked(asked, place, record)
+        # A deadline is of one sitting.
+        overrides = {"budget.wall_hours": None, **request.overrides}
+        return on_record(record, overrides)
+    return _asked(request, provenance.overrides(record.provenance))
 
 
-def _on_record(record: Record) -> Study:
-    return studies.loads(
-        record.study_text, place="the record", schema_of=methods.schema_of, name=record.name
-    )
-
-
-def _must_agree(recorded: Study, asked: Study, place: Place) -> None:
-    differences = studies.difference(recorded, asked)
-    if differences:
-        raise ConflictError(
-            Problem(
-                f"study {recorded.name!r} at {place.folder}",
-                "what is asked for is not what is on record: " + "; ".join(differences),
-                "Ask for what is on record to go on with it (--resume remembers its overrides), "
-                "or start another study with --name.",
-            )
-        )
+def _wanted(request: Request) -> Widening:
+    """How far a request lets the study on record go on differently."""
+    if request.widen:
+        return "space"
+    return "epochs" if "budget.max_epochs" in request.overrides else "nothing"

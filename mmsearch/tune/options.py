@@ -49,6 +49,10 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
     resume: Annotated[
         bool, typer.Option("--resume", help="Only go on: overrides on record hold.")
     ] = False,
+    widen: Annotated[
+        bool,
+        typer.Option("--widen", help="Go on in another space, with all trials on record."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, train nothing.")
     ] = False,
@@ -69,7 +73,7 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         overrides |= dict(parse_override(text) for text in set_ or [])
         if deadline:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
-        request = Request(study, overrides, out, name, storage, address, resume, dry_run)
+        request = Request(study, overrides, out, name, storage, address, resume, widen, dry_run)
         asked = answer(request)
         from mmsearch.tune.session import run
 

@@ -14,7 +14,7 @@ from mmsearch.sampling import Ledger
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
 from mmsearch.tune.quiet import engines_to
-from mmsearch.tune.talk import closing, opening, plan, standing
+from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
 FEATURES = ".features"
@@ -61,11 +61,18 @@ def _sit(request: Request, asked: Asked, data: SearchData) -> bool:
     study, place = asked.study, asked.place
     with (
         sampling.open_ledger(
-            place.storage, study, provenance=facts, resume=asked.record is not None
+            place.storage,
+            study,
+            provenance=facts,
+            resume=asked.record is not None,
+            holds=Shelf(place.folder / "checkpoints").holds,
         ) as ledger,
         engines_to(place.folder / "logs" / "driver.log") as terminal,
     ):
-        reason = _search(ledger, data, Site(place.folder, request.address), Console(file=terminal))
+        console = Console(file=terminal, markup=False, highlight=False, soft_wrap=True)
+        if asked.record and ledger.record().generation > asked.record.generation:
+            console.print(widened(ledger.record()))
+        reason = _search(ledger, data, Site(place.folder, request.address), console)
         record = ledger.record()
     lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
     Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")

@@ -44,6 +44,15 @@ def standing(record: Record, study: Study) -> str:
     return f"{told}, {counts['running']} run: going on"
 
 
+def widened(record: Record) -> str:
+    """What became of the trials when a study went on in a new generation."""
+    counts = summary(record).counts
+    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    return (
+        f"  generation  {record.generation}, with every trial of the one before: {told or 'none'}"
+    )
+
+
 def plan(study: Study) -> Table:
     """The space, as the appendix of a paper prints it, for --dry-run."""
     table = Table("parameter", "distribution", "values", "only when", title="search space")
