@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mmsearch import backbones, methods
+from mmsearch import methods
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem
 from mmsearch.study import Study
@@ -76,5 +76,7 @@ def _to_generation(recorded: Study, asked: Study, widening: Widening) -> tuple[s
 
 def _networks(study: Study) -> set[str]:
     """What is computed of raw data before a search: a part of the data's fingerprint."""
+    from mmsearch import backbones
+
     found = backbones.of_study(study, methods.schema_of(study.method))
     return {one.key for one in found}
