@@ -113,8 +113,14 @@ class Search:
 
 
 def a_gang_is_being_built(search: Search) -> bool:
-    names = [" ".join(p.cmdline()) for p in search.processes if p.is_running()]
-    return any("GangWorker" in name for name in names)
+    return any("GangWorker" in _name(process) for process in search.processes)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def epochs_are_trained(search: Search) -> bool:
