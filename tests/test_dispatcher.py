@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.messages import Begin, Broken, Finish, Go, Order, Ready, Save, Stretch
 from mmsearch.seeds import Seed
@@ -264,6 +265,18 @@ def test_an_older_checkpoint_goes_when_the_record_knows_a_newer_one(tmp_path):
         saved = Checkpoint(str(folder / f"epoch-{epoch:04d}"), epoch, 1)
         lab.dispatcher.reported("gang-0", Stretch(0, checkpoint=saved))
     assert [path.name for path in folder.iterdir()] == ["epoch-0002"]
+
+
+def test_what_a_killed_sitting_left_on_the_shelf_is_removed_at_the_next(tmp_path):
+    lab = Laboratory(tmp_path, trials=4, gangs=1)
+    lab.run()
+    shelf = Shelf(tmp_path / "checkpoints")
+    for number, epoch in ((0, 2), (0, 4), (1, 4)):
+        (shelf.folder(number) / f"epoch-{epoch:04d}").mkdir(parents=True, exist_ok=True)
+    newest = Checkpoint(str(shelf.folder(0) / "epoch-0004"), 4, 1)
+    lab.ledger._change(0, checkpoint=newest)
+    shelf.catch_up(lab.ledger.record())
+    assert [str(path) for path in (tmp_path / "checkpoints").glob("*/*")] == [newest.uri]
 
 
 @settings(max_examples=60, deadline=None)

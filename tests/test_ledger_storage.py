@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from toy_ledger import PROVENANCE, STUDY, begin, epochs, journal, resume, start, train
 
 from mmsearch.errors import ConflictError, StorageError
-from mmsearch.sampling import Ledger, open_ledger, read
+from mmsearch.sampling import Ledger, find, open_ledger, read
 from mmsearch.sampling import journal as journal_module
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Segment, Stopped, Trial, Verdict
@@ -169,6 +169,20 @@ def test_a_refused_opening_keeps_nobody_out(tmp_path: Path, file: Path) -> None:
 def test_other_data_than_on_record_is_a_conflict(tmp_path: Path, file: Path) -> None:
     with pytest.raises(ConflictError, match=r"data is not what .* started on \(SHA-256 d1, was d0"):
         resume(tmp_path, provenance={**PROVENANCE, "fingerprints": {"data": "d1"}})
+
+
+@pytest.mark.parametrize("scheme", ["journal://", "sqlite:///"])
+def test_a_study_is_found_once_it_is_on_record_and_looking_makes_nothing(
+    tmp_path: Path, scheme: str
+) -> None:
+    url = f"{scheme}{tmp_path / 'study'}"
+    assert find(url, "toy") is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "study").touch()
+    assert find(url, "toy") is None
+    with open_ledger(url, STUDY, provenance=PROVENANCE, resume=False) as ledger:
+        assert find(url, "other") is None
+        assert find(url, "toy") == ledger.record()
 
 
 # What survives

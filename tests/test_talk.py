@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mmsearch.study import Budget, Objective, Study
 from mmsearch.trial import Completed, Observation, Record, Running, Stopped, Trial
 from mmsearch.tune.options import hours_until
 from mmsearch.tune.quiet import engines_to
-from mmsearch.tune.talk import closing
+from mmsearch.tune.talk import closing, standing
 from mmsearch.tune.view import View, clock
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -75,6 +76,19 @@ def test_the_end_says_what_was_found_where_it_lies_and_what_to_run_next(tmp_path
     assert f"tensorboard --logdir {tmp_path}/tensorboard" in said
     assert f"optuna-dashboard {tmp_path}/study.journal" in said
     assert "one seed's winner" in said
+
+
+@pytest.mark.parametrize(
+    ("trials", "words"),
+    [
+        (3, "3 of 3 trials have their ending: the study is finished"),
+        (5, "3 of 5 trials have their ending, 1 run: going on"),
+    ],
+)
+def test_a_study_on_record_says_how_it_stands(trials, words):
+    running = [trial(3, 0.5, Running())] if trials > 3 else []
+    study = replace(STUDY, budget=Budget(trials, max_epochs=4))
+    assert standing(record(*FOUND.trials, *running), study) == f"  on record   {words}"
 
 
 def test_an_early_end_says_why_and_how_to_go_on(tmp_path):
