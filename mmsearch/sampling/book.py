@@ -14,14 +14,15 @@ from datetime import datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from mmsearch.errors import Problem, StorageError
 from mmsearch.sampling import entries
 from mmsearch.sampling.entries import Entry
-from mmsearch.sampling.storage import failing, place_of
+from mmsearch.sampling.failures import RESTORE
+from mmsearch.sampling.seal import SEAL, require, seal
+from mmsearch.sampling.storage import Store
 from mmsearch.trial import Completed, Direction, Failed, Running, Scalar, Stopped, Trial
 
 SCHEMA = 1
@@ -62,9 +63,8 @@ class History:
 class Book:
     """Reads and writes one study of a storage."""
 
-    def __init__(self, url: str, storage: BaseStorage, name: str, study_id: int) -> None:
-        self._url = url
-        self._storage = storage
+    def __init__(self, store: Store, name: str, study_id: int) -> None:
+        self._store = store
         self._name = name
         self._study_id = study_id
         self._trial_ids: list[int] = []
@@ -76,17 +76,15 @@ class Book:
 
     def begin(self, header: Header) -> None:
         """Writes the header; the schema's version comes last and makes it valid."""
-        with failing(self._url, "written"):
-            self._storage.set_study_system_attr(
-                self._study_id, "study:metric_names", [header.metric]
-            )
+        with self._store.writing() as storage:
+            storage.set_study_system_attr(self._study_id, "study:metric_names", [header.metric])
             for key, value in {**asdict(header), SCHEMA_KEY: SCHEMA}.items():
-                self._storage.set_study_user_attr(self._study_id, key, value)
+                storage.set_study_user_attr(self._study_id, key, value)
 
     def annotate(self, provenance: Mapping[str, Any]) -> None:
         """Replaces the provenance."""
-        with failing(self._url, "written"):
-            self._storage.set_study_user_attr(self._study_id, "provenance", provenance)
+        with self._store.writing() as storage:
+            storage.set_study_user_attr(self._study_id, "provenance", provenance)
 
     def header(self) -> Header | None:
         """None if the study was never begun, or its first driver was killed before that.
@@ -94,9 +92,10 @@ class Book:
         Raises:
             StorageError: not ours, of another schema version, or unreadable.
         """
-        with failing(self._url, "read"):
-            written = self._storage.get_study_user_attrs(self._study_id)
-            trials = self._storage.get_n_trials(self._study_id)
+        with self._store.reading() as storage:
+            written = storage.get_study_user_attrs(self._study_id)
+            sealed = storage.get_study_system_attrs(self._study_id).get(SEAL)
+            trials = storage.get_n_trials(self._study_id)
         if SCHEMA_KEY not in written:
             if trials:
                 raise self._error("was not written by mmsearch", "Use another --name or --storage.")
@@ -104,7 +103,12 @@ class Book:
         if written[SCHEMA_KEY] != SCHEMA:
             rule = f"has schema version {written[SCHEMA_KEY]}, and this mmsearch reads {SCHEMA}"
             raise self._error(rule, "Use the version of mmsearch that wrote it.")
-        return Header(**{key: written[key] for key in Header.__dataclass_fields__})
+        try:
+            header = Header(**{key: written[key] for key in Header.__dataclass_fields__})
+            require(sealed, *_sealed(header))
+        except (LookupError, ValueError) as error:
+            raise self._error(f"is damaged ({error!r})", RESTORE) from error
+        return header
 
     def histories(self) -> list[History]:
         """All trials, by number.
@@ -112,8 +116,8 @@ class Book:
         Raises:
             StorageError: a trial that was not written by us.
         """
-        with failing(self._url, "read"):
-            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        with self._store.reading() as storage:
+            trials = storage.get_all_trials(self._study_id, deepcopy=False)
         trials = sorted(trials, key=lambda trial: trial.number)
         self._trial_ids = [trial._trial_id for trial in trials]  # noqa: SLF001 - Optuna's key
         return [self._history(trial) for trial in trials]
@@ -127,6 +131,7 @@ class Book:
         """A new trial, in one write."""
         assert trial.number == len(self._trial_ids)
         assert trial.started_at is not None
+        content = entries.proposed(trial)
         template = FrozenTrial(
             number=-1,
             trial_id=-1,
@@ -136,66 +141,75 @@ class Book:
             datetime_complete=None,
             params=dict(params),
             distributions=dict(distributions),
-            user_attrs=entries.proposed(trial),
-            system_attrs={},
+            user_attrs=content,
+            system_attrs={SEAL: seal(trial.number, content)},
             intermediate_values={},
         )
-        with failing(self._url, "written"):
-            self._trial_ids.append(self._storage.create_new_trial(self._study_id, template))
+        with self._store.writing() as storage:
+            trial_id = storage.create_new_trial(self._study_id, template)
+            number = storage.get_trial_number_from_id(trial_id)
+        if number != trial.number:
+            raise self._error(f"got a trial from somebody else, number {number - 1}", RESTORE)
+        self._trial_ids.append(trial_id)
 
     def write(self, number: int, entry: Entry, *, event: int) -> None:
         """An entry, in one write."""
         content = {**entry.content, "event": event}
-        with failing(self._url, "written"):
-            self._storage.set_trial_system_attr(
-                self._trial_ids[number], f"{PREFIX}{entry.key}", content
-            )
+        content["seal"] = seal(number, entry.key, content)
+        with self._store.writing() as storage:
+            storage.set_trial_system_attr(self._trial_ids[number], f"{PREFIX}{entry.key}", content)
 
     def settle(self, trial: Trial) -> None:
         """Brings Optuna's own fields of a trial up to date; nothing is written twice."""
         trial_id = self._trial_ids[trial.number]
-        with failing(self._url, "written"):
-            written = self._storage.get_trial(trial_id)
+        with self._store.writing() as storage:
+            written = storage.get_trial(trial_id)
             if written.state.is_finished():
                 return
             for epoch, value in _intermediate(trial).items():
                 if epoch not in written.intermediate_values:
-                    self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+                    storage.set_trial_intermediate_value(trial_id, epoch, value)
             if isinstance(trial.state, Running):
                 return
             for key, value in asdict(trial.state).items():
                 if key not in written.user_attrs:
-                    self._storage.set_trial_user_attr(trial_id, key, value)
+                    storage.set_trial_user_attr(trial_id, key, value)
             values = [trial.value] if isinstance(trial.state, Completed) else None
-            self._storage.set_trial_state_values(trial_id, STATES[type(trial.state)], values)
+            storage.set_trial_state_values(trial_id, STATES[type(trial.state)], values)
 
     def _history(self, written: FrozenTrial) -> History:
         try:
             trial = entries.proposal(written.number, written.user_attrs)
+        except (LookupError, TypeError) as error:
+            rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
+            raise self._error(rule, "Use another --name or --storage.") from error
+        try:
+            require(written.system_attrs.get(SEAL), trial.number, entries.proposed(trial))
             told = sorted(_entries(written), key=lambda pair: pair[0])
             for _, entry in told:
                 trial = entries.applied(trial, entry)
         except (LookupError, TypeError, ValueError) as error:
-            rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
-            raise self._error(rule, "Use another --name or --storage.") from error
+            raise self._error(f"has a damaged trial {trial.number} ({error!r})", RESTORE) from error
+        if written.state.is_finished() and isinstance(trial.state, Running):
+            raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)
         events = told[-1][0] + 1 if told else trial.seen + 1
         return History(trial, tuple(entry for _, entry in told), events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:
-        return StorageError(Problem(place_of(self._url), f"study {self._name!r} {rule}", way_out))
+        return StorageError(Problem(self._store.place, f"study {self._name!r} {rule}", way_out))
 
 
-def shelve(url: str, storage: BaseStorage, name: str, direction: Direction) -> Book:
+def shelve(store: Store, name: str, direction: Direction) -> Book:
     """A new study in the storage, still without a header."""
-    with failing(url, "written"):
-        return Book(url, storage, name, storage.create_new_study([DIRECTIONS[direction]], name))
+    with store.writing() as storage:
+        return Book(store, name, storage.create_new_study([DIRECTIONS[direction]], name))
 
 
-def books(url: str, storage: BaseStorage) -> list[Book]:
+def books(store: Store) -> list[Book]:
     """All studies of a storage."""
-    with failing(url, "read"):
+    with store.reading() as storage:
         return [
-            Book(url, storage, study.study_name, study._study_id)  # noqa: SLF001 - Optuna's key
+            Book(store, study.study_name, study._study_id)  # noqa: SLF001 - Optuna's key
             for study in storage.get_all_studies()
         ]
 
@@ -205,10 +219,18 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+def _sealed(header: Header) -> tuple[str, ...]:
+    """What never changes of a header."""
+    return header.metric, header.direction, header.text, header.hash
+
+
 def _entries(written: FrozenTrial) -> Iterator[tuple[int, Entry]]:
-    for key, content in written.system_attrs.items():
-        if key.startswith(PREFIX):
-            yield content["event"], Entry(key.removeprefix(PREFIX), content)
+    for name, content in written.system_attrs.items():
+        if name.startswith(PREFIX):
+            key = name.removeprefix(PREFIX)
+            bare = {k: v for k, v in content.items() if k != "seal"}
+            require(content.get("seal"), written.number, key, bare)
+            yield bare["event"], Entry(key, bare)
 
 
 def _intermediate(trial: Trial) -> dict[int, float]:

@@ -195,8 +195,7 @@ class Ledger:
         assert at_end is not None
         rungs: dict[int, float] = {}
         for rung in scheduler.rungs(self._study.budget.max_epochs):
-            at_rung = objective.at(seen, rung)
-            if trial.epoch < rung <= seen[-1].epoch and at_rung:
+            if trial.epoch < rung <= seen[-1].epoch and (at_rung := objective.at(seen, rung)):
                 rungs[rung] = at_rung[0]
         stop = not trial.published and any(
             self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()

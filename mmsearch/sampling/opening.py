@@ -5,12 +5,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from optuna.storages import BaseStorage
-
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.sampling.book import Book, Header, books, plain, shelve
 from mmsearch.sampling.ledger import Ledger, record_of
-from mmsearch.sampling.storage import driving, place_of, reading
+from mmsearch.sampling.storage import Store, driving, reading
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
@@ -36,9 +34,9 @@ def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume
     """
     resources = ExitStack()
     try:
-        storage = resources.enter_context(driving(url, create=not resume))
+        store = resources.enter_context(driving(url, study.name, create=not resume))
         open_book = _resume if resume else _start
-        book, header = open_book(url, storage, study, plain(dict(provenance)))
+        book, header = open_book(store, study, plain(dict(provenance)))
         return Ledger(study, book, header, leave=resources.close)
     except BaseException:
         resources.close()
@@ -55,45 +53,41 @@ def read(url: str, name: str | None = None) -> Record:
     Raises:
         StorageError: absent, unreadable, damaged, of another schema version, or without the study.
     """
-    with reading(url) as storage:
-        known = _named(url, storage)
+    with reading(url) as store:
+        known = _named(store)
         if name is None and len(known) > 1:
             rule = f"the record holds several studies: {', '.join(sorted(known))}"
-            raise StorageError(Problem(place_of(url), rule, "Say which one with --name."))
+            raise StorageError(Problem(store.place, rule, "Say which one with --name."))
         book = known.get(name) if name is not None else next(iter(known.values()), None)
         header = book.header() if book else None
         if book is None or header is None:
             wanted = f"the study {name!r}" if name is not None else "a study"
             raise StorageError(
-                Problem(place_of(url), f"the record does not hold {wanted}", _others(known))
+                Problem(store.place, f"the record does not hold {wanted}", _others(known))
             )
         return record_of(book.name, header, [history.trial for history in book.histories()])
 
 
-def _start(
-    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any]
-) -> tuple[Book, Header]:
-    book = _named(url, storage).get(study.name)
+def _start(store: Store, study: Study, provenance: Mapping[str, Any]) -> tuple[Book, Header]:
+    book = _named(store).get(study.name)
     if book and book.header():
         rule = f"study {study.name!r} is already on record"
         way_out = "Add --resume to go on with it, or use another --name."
-        raise ConflictError(Problem(place_of(url), rule, way_out))
-    book = book or shelve(url, storage, study.name, study.objective.direction)
+        raise ConflictError(Problem(store.place, rule, way_out))
+    book = book or shelve(store, study.name, study.objective.direction)
     header = _header(study, provenance)
     book.begin(header)
     return book, header
 
 
-def _resume(
-    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any]
-) -> tuple[Book, Header]:
-    known = _named(url, storage)
+def _resume(store: Store, study: Study, provenance: Mapping[str, Any]) -> tuple[Book, Header]:
+    known = _named(store)
     book = known.get(study.name)
     header = book.header() if book else None
     if book is None or header is None:
         rule = f"study {study.name!r} is not on record, so it cannot be resumed"
         way_out = f"Start it without --resume. {_others(known)}".strip()
-        raise StorageError(Problem(place_of(url), rule, way_out))
+        raise StorageError(Problem(store.place, rule, way_out))
     return book, _resumed(book, header, provenance)
 
 
@@ -128,8 +122,8 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in provenance.items() if key not in passing}
 
 
-def _named(url: str, storage: BaseStorage) -> dict[str, Book]:
-    return {book.name: book for book in books(url, storage)}
+def _named(store: Store) -> dict[str, Book]:
+    return {book.name: book for book in books(store)}
 
 
 def _others(known: Mapping[str, Book]) -> str:
