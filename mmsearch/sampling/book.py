@@ -8,8 +8,8 @@ two writes a driver is killed.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,10 @@ SCHEMA = 1
 """Version of everything that is written here. Another one is refused."""
 SCHEMA_KEY = "mmsearch_schema"
 PREFIX = "mmsearch/"
+DASHBOARD = "dashboard:"
+"""Under this optuna-dashboard keeps its own."""
+REPEATED = ("checkpoint", "attempts")
+"""Entries of which a trial may have several under one name."""
 DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 STATES = {
     Completed: TrialState.COMPLETE,
@@ -68,6 +72,7 @@ class Book:
         self._name = name
         self._study_id = study_id
         self._trial_ids: list[int] = []
+        self._written: list[int] = []
 
     @property
     def name(self) -> str:
@@ -78,13 +83,18 @@ class Book:
         """Writes the header; the schema's version comes last and makes it valid."""
         with self._store.writing() as storage:
             storage.set_study_system_attr(self._study_id, "study:metric_names", [header.metric])
+            storage.set_study_system_attr(self._study_id, SEAL, [seal(asdict(header))])
             for key, value in {**asdict(header), SCHEMA_KEY: SCHEMA}.items():
                 storage.set_study_user_attr(self._study_id, key, value)
 
-    def annotate(self, provenance: Mapping[str, Any]) -> None:
-        """Replaces the provenance."""
+    def annotate(self, header: Header, provenance: Mapping[str, Any]) -> Header:
+        """Replaces the provenance in the header; the seals of both hold until that is done."""
+        new = replace(header, provenance=provenance)
         with self._store.writing() as storage:
+            seals = [seal(asdict(header)), seal(asdict(new))]
+            storage.set_study_system_attr(self._study_id, SEAL, seals)
             storage.set_study_user_attr(self._study_id, "provenance", provenance)
+        return new
 
     def header(self) -> Header | None:
         """None if the study was never begun, or its first driver was killed before that.
@@ -105,7 +115,7 @@ class Book:
             raise self._error(rule, "Use the version of mmsearch that wrote it.")
         try:
             header = Header(**{key: written[key] for key in Header.__dataclass_fields__})
-            require(sealed, *_sealed(header))
+            require(sealed, asdict(header))
         except (LookupError, ValueError) as error:
             raise self._error(f"is damaged ({error!r})", RESTORE) from error
         return header
@@ -120,7 +130,9 @@ class Book:
             trials = storage.get_all_trials(self._study_id, deepcopy=False)
         trials = sorted(trials, key=lambda trial: trial.number)
         self._trial_ids = [trial._trial_id for trial in trials]  # noqa: SLF001 - Optuna's key
-        return [self._history(trial) for trial in trials]
+        histories = [self._history(trial) for trial in trials]
+        self._written = [len(history.entries) for history in histories]
+        return histories
 
     def create(
         self,
@@ -142,7 +154,7 @@ class Book:
             params=dict(params),
             distributions=dict(distributions),
             user_attrs=content,
-            system_attrs={SEAL: seal(trial.number, content)},
+            system_attrs={SEAL: [seal(trial.number, content)]},
             intermediate_values={},
         )
         with self._store.writing() as storage:
@@ -151,13 +163,17 @@ class Book:
         if number != trial.number:
             raise self._error(f"got a trial from somebody else, number {number - 1}", RESTORE)
         self._trial_ids.append(trial_id)
+        self._written.append(0)
 
     def write(self, number: int, entry: Entry, *, event: int) -> None:
-        """An entry, in one write."""
-        content = {**entry.content, "event": event}
-        content["seal"] = seal(number, entry.key, content)
+        """An entry, in one write; under a key of its own, so that a missing one is noticed."""
+        nth = self._written[number]
+        key = f"{entry.key}/{nth}" if entry.key in REPEATED else entry.key
+        content = {**entry.content, "event": event, "nth": nth}
+        content["seal"] = [seal(number, key, content)]
         with self._store.writing() as storage:
-            storage.set_trial_system_attr(self._trial_ids[number], f"{PREFIX}{entry.key}", content)
+            storage.set_trial_system_attr(self._trial_ids[number], f"{PREFIX}{key}", content)
+        self._written[number] += 1
 
     def settle(self, trial: Trial) -> None:
         """Brings Optuna's own fields of a trial up to date; nothing is written twice."""
@@ -185,7 +201,7 @@ class Book:
             raise self._error(rule, "Use another --name or --storage.") from error
         try:
             require(written.system_attrs.get(SEAL), trial.number, entries.proposed(trial))
-            told = sorted(_entries(written), key=lambda pair: pair[0])
+            told = _entries(written)
             for _, entry in told:
                 trial = entries.applied(trial, entry)
         except (LookupError, TypeError, ValueError) as error:
@@ -219,18 +235,26 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _sealed(header: Header) -> tuple[str, ...]:
-    """What never changes of a header."""
-    return header.metric, header.direction, header.text, header.hash
+def _entries(written: FrozenTrial) -> list[tuple[int, Entry]]:
+    """A trial's entries with their events, in order.
 
-
-def _entries(written: FrozenTrial) -> Iterator[tuple[int, Entry]]:
+    Raises:
+        LookupError, TypeError, ValueError: one is damaged or missing, or is something else.
+    """
+    told: list[tuple[int, Entry]] = []
     for name, content in written.system_attrs.items():
         if name.startswith(PREFIX):
             key = name.removeprefix(PREFIX)
             bare = {k: v for k, v in content.items() if k != "seal"}
             require(content.get("seal"), written.number, key, bare)
-            yield bare["event"], Entry(key, bare)
+            told.append((bare["event"], Entry(key, bare)))
+        elif name != SEAL and not name.startswith(DASHBOARD):
+            raise LookupError(name)
+    told.sort(key=lambda pair: pair[0])
+    for nth, (_, entry) in enumerate(told):
+        if entry.content.get("nth", nth) != nth:
+            raise LookupError(f"entry {nth}")
+    return told
 
 
 def _intermediate(trial: Trial) -> dict[int, float]:

@@ -25,7 +25,6 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What they run into when what they read is not what was written."""
 RESTORE = "Restore it from a copy, or start another study with --name."
 WAYS_OUT = {
-    "storage upgrade": "",
     "no space left": "Make room; what is on record stays, and --resume goes on from there.",
     "disk is full": "Make room; what is on record stays, and --resume goes on from there.",
     "quota exceeded": "Make room; what is on record stays, and --resume goes on from there.",
@@ -33,6 +32,7 @@ WAYS_OUT = {
     "readonly": "Make it writable; what is on record stays, and --resume goes on from there.",
     "database is locked": "End the program that is writing to it, then use --resume.",
     "malformed": RESTORE,
+    "no such column": RESTORE,
     "not a database": RESTORE,
 }
 """What to do, by words of the cause."""

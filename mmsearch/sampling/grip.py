@@ -29,7 +29,7 @@ def held(path: Path) -> Iterator[Check]:
 
 def _check(path: str, file: BinaryIO, ours: os.stat_result) -> None:
     try:
-        if os.path.samestat(os.stat(path), ours):  # noqa: PTH116  before every write, so quick
+        if os.path.samestat(os.stat(path), ours):  # noqa: PTH116  before every write
             return
         gone, target = "replaced", Path(f"{path}.rescued")
     except FileNotFoundError:

@@ -113,8 +113,13 @@ def _beating(file: FileIO) -> Iterator[None]:
 
 
 def _same(beside: str, ours: os.stat_result) -> None:
-    if not os.path.samestat(os.stat(beside), ours):  # noqa: PTH116  before every write, so quick
-        raise OSError(f"{beside} was replaced while the study ran")
+    try:
+        same = os.path.samestat(os.stat(beside), ours)  # noqa: PTH116  before every write
+    except FileNotFoundError:
+        same = False
+    if not same:
+        rule = "it was removed while the study ran, and without it a second driver is not kept out"
+        raise StorageError(Problem(beside, rule, "Leave it where it is, and use --resume."))
 
 
 def _refused(file: FileIO, path: Path) -> StorageError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from mmsearch.errors import ConflictError, Problem, StorageError
@@ -111,9 +110,7 @@ def _resumed(book: Book, header: Header, now: Mapping[str, Any]) -> Header:
         raise ConflictError(Problem(f"study {book.name!r}", rule, way_out))
     if _facts(now) in [_facts(facts) for facts in (first, *later)]:
         return header
-    header = replace(header, provenance={**first, "resumed": [*later, now]})
-    book.annotate(header.provenance)
-    return header
+    return book.annotate(header, {**first, "resumed": [*later, now]})
 
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:

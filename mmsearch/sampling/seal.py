@@ -1,6 +1,7 @@
 """A checksum beside everything that the record holds: a flipped byte is an error, not a number."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -14,11 +15,11 @@ def seal(*parts: Any) -> int:
     return crc32(_encode(parts).encode())
 
 
-def require(written: int | None, *parts: Any) -> None:
-    """Nothing, if the values are those that were sealed, or were written before there were seals.
+def require(written: Sequence[int] | None, *parts: Any) -> None:
+    """Nothing, if one of the seals is that of the values, or they are from before there were seals.
 
     Raises:
-        ValueError: they are not.
+        ValueError: they are not what was sealed.
     """
-    if written is not None and written != seal(*parts):
+    if written is not None and seal(*parts) not in written:
         raise ValueError("its checksum does not match")

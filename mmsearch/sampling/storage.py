@@ -151,7 +151,7 @@ def _driven_file(url: str, path: Path, stack: ExitStack, *, create: bool) -> Sto
     except OSError:
         _disconnect(optuna)
         raise
-    return Store(url, optuna, checks=[locked, there], mend=mend)
+    return Store(url, optuna, checks=[there, locked], mend=mend)
 
 
 def _connect(url: str, *, create: bool) -> BaseStorage:
@@ -164,7 +164,28 @@ def _connect(url: str, *, create: bool) -> BaseStorage:
         raise _no_record(place_of(url))
     with damaged(url):
         # An older Optuna's tables must not get newer ones beside them.
-        return RDBStorage(engine_url(url), options, skip_table_creation=tables)
+        optuna = RDBStorage(
+            engine_url(url), options, skip_compatibility_check=True, skip_table_creation=tables
+        )
+    try:
+        _require_version(url, optuna)
+    except BaseException:
+        _disconnect(optuna)
+        raise
+    return optuna
+
+
+def _require_version(url: str, optuna: RDBStorage) -> None:
+    found, ours = optuna.get_current_version(), optuna.get_head_version()
+    if found == ours:
+        return
+    rule = f"Optuna's tables in it have version {found}, and this Optuna reads {ours}"
+    way_out = (
+        "Copy it, then run `optuna storage upgrade --storage` with its URL."
+        if found in optuna.get_all_versions()
+        else "Use the version of Optuna that wrote it, or a newer one."
+    )
+    raise StorageError(Problem(place_of(url), rule, way_out))
 
 
 def _has_tables(url: str, options: dict[str, Any]) -> bool:
