@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -56,6 +56,16 @@ def collect(fingerprint: str) -> dict[str, Any]:
             **_gpus(),
         },
     }
+
+
+def overrides(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the sittings of a record asked for on the command line, the latest word on each."""
+    asked: dict[str, Any] = {}
+    for sitting in (provenance, *provenance.get("resumed", [])):
+        for key, value in sitting.get("overrides", {}).items():
+            asked.pop(key, None)
+            asked[key] = value
+    return asked
 
 
 def code_fingerprint(folder: Path) -> str:

@@ -70,7 +70,7 @@ class Checkpoint:
     """Where a trial can be resumed from."""
 
     uri: str
-    """Folder that holds it."""
+    """Folder that holds it: on record as seen from the study's folder, absolute to a gang."""
     epoch: int
     """Epochs of training it has seen."""
     world_size: int
@@ -118,7 +118,7 @@ class Trial:
     attempts: int = 0
     """Segments that ended because a gang was lost."""
     seen: int = 0
-    """Events on record when the configuration was proposed."""
+    """What the configuration was proposed from: as many proposals, epochs and endings."""
     started_at: float | None = None
     """Seconds since 1970 (UTC) of the proposal."""
     ended_at: float | None = None
@@ -152,6 +152,8 @@ class Record:
     """Commit, versions, fingerprints of data and code, hardware, seeds: what a paper must say."""
     trials: tuple[Trial, ...]
     """By number."""
+    generation: int = 1
+    """How often the study was given another space or more epochs, and one."""
 
     @property
     def ranking(self) -> tuple[Trial, ...]:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 from tensorboard.context import RequestContext
-from toy_curves import Page, a_trial, curves_of, points, seen
+from toy_curves import METRICS, SPACE, Page, a_study, a_trial, curves_of, points, seen
 
+from mmsearch.curves import Curves
+from mmsearch.space import Choice, Space
 from mmsearch.trial import (
     Checkpoint,
     Completed,
+    Failed,
     Observation,
     Record,
+    Running,
 )
 
 
@@ -156,3 +160,46 @@ def test_a_hundred_trials_have_a_row_each_and_no_open_file(tmp_path: Path) -> No
     rows = Page(tmp_path).rows()
     assert len(rows) == 100
     assert rows["trial-0099"]["metricValues"][0]["value"] == pytest.approx(0.599)
+
+
+def test_a_generation_in_another_space_has_columns_of_its_own(tmp_path: Path) -> None:
+    first = curves_of(tmp_path)
+    trial = a_trial(observations=(seen(1, 0.9),), state=Completed(), ended_at=1.0)
+    first.began(replace(trial, state=Running()))
+    first.observed(trial, trial.observations)
+    first.ended(trial)
+    kept = {k: v for k, v in SPACE.parameters.items() if k not in {"dropout", "scale"}}
+    space = Space({**kept, "scale": Choice((1, 2)), "hidden": Choice((8, 16))})
+    second = Curves(tmp_path, replace(a_study(), space=space), metrics=METRICS)
+    second.catch_up(Record("toy", "valid/mae", "minimize", "", {}, (trial,), generation=2))
+    new = a_trial(1, arm={"fusion": "concat", "hidden": 8})
+    second.began(new)
+    second.observed(new, [seen(1, 0.5)])
+    page = Page(tmp_path)
+    names = {info.name for info in page.experiment().hparam_infos}
+    assert "hidden" in names
+    assert "dropout" not in names
+    rows = page.rows()
+    assert rows["trial-0001"]["hparams"]["hidden"] == 8
+    assert page.status("trial-0000") == "STATUS_SUCCESS"
+    assert page.curve("trial-0000", "valid/mae") == [(1, 0.9)]
+
+
+def test_a_trial_that_goes_on_for_more_epochs_has_no_end_until_it_ends_again(
+    tmp_path: Path,
+) -> None:
+    first = curves_of(tmp_path)
+    done = a_trial(observations=(seen(1, 0.9),), checkpoint=Checkpoint("c", 1, 1))
+    first.began(a_trial())
+    first.observed(done, done.observations)
+    first.ended(replace(done, state=Completed(), ended_at=1.0))
+    second = curves_of(tmp_path)
+    second.catch_up(Record("toy", "valid/mae", "minimize", "", {}, (done,), generation=2))
+    second.began(done)
+    second.observed(done, [seen(2, 0.8)])
+    assert Page(tmp_path).status("trial-0000") == "STATUS_UNKNOWN"
+    ended = replace(done, observations=(seen(1, 0.9), seen(2, 0.8)), ended_at=2.0)
+    second.ended(replace(ended, state=Failed("nan", "")))
+    page = Page(tmp_path)
+    assert page.status("trial-0000") == "STATUS_FAILURE"
+    assert page.curve("trial-0000", "valid/mae") == [(1, 0.9), (2, 0.8)]

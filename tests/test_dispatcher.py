@@ -77,6 +77,7 @@ class FakeLedger:
         observations: Sequence[Observation],
         *,
         checkpoint: Checkpoint | None = None,
+        ending: Ending | None = None,
     ) -> Verdict:
         trial = self.trials[number]
         fresh = tuple(o for o in observations if o.epoch > trial.epoch)
@@ -108,12 +109,13 @@ class Laboratory:
         self.mail: dict[str, Order] = {}
         self.begun: dict[str, Begin] = {}
         self.epochs: dict[str, int] = {}
+        self.gangs = gangs
         self.dispatcher = self.sitting(out)
         for index in range(gangs):
             self.dispatcher.reported(f"gang-{index}", Ready("host"))
 
     def sitting(self, out: Path) -> Dispatcher:
-        return Dispatcher(self.ledger, out=out, post=self.post)
+        return Dispatcher(self.ledger, out=out, gangs=self.gangs, post=self.post)
 
     def post(self, gang: str, order: Order) -> None:
         assert gang not in self.mail, "a gang got two orders for one report"
@@ -153,6 +155,28 @@ def test_every_trial_of_the_budget_gets_an_ending_and_every_gang_finishes(tmp_pa
     states = [type(trial.state) for trial in lab.ledger.trials]
     assert states == [Completed, Completed, Stopped, Completed, Completed, Stopped, Completed]
     assert lab.mail == dict.fromkeys(("gang-0", "gang-1", "gang-2"), Finish())
+
+
+def test_trials_are_proposed_when_one_ends_and_not_when_a_gang_asks(tmp_path):
+    ledger = FakeLedger(5)
+    mail: list[tuple[str, Order]] = []
+    dispatcher = Dispatcher(
+        ledger, out=tmp_path, gangs=3, post=lambda gang, order: mail.append((gang, order))
+    )
+    assert len(ledger.trials) == 3
+    dispatcher.reported("gang-0", Ready("host"))
+    assert len(ledger.trials) == 3
+    dispatcher.reported("gang-0", Stretch(0, failed=Failed("nan", "")))
+    assert len(ledger.trials) == 4
+    assert [order.number for _, order in mail] == [0, 1]
+
+
+def test_a_resumed_study_has_the_proposal_that_a_kill_cut_off_before_any_gang_is_up(tmp_path):
+    lab = Laboratory(tmp_path, trials=5, gangs=2)
+    lab.ledger.close(0, Failed("nan", ""))
+    lab.ledger.claimed.clear()
+    lab.sitting(tmp_path)
+    assert len(lab.ledger.trials) == 3
 
 
 def test_a_stopped_trial_names_its_rung(tmp_path):

@@ -66,12 +66,16 @@ def test_a_closed_trial_is_no_longer_unfinished(ledger: Ledger) -> None:
     assert ledger.unfinished == 49
 
 
-def test_a_proposal_says_how_many_events_it_was_made_from(ledger: Ledger) -> None:
+def test_a_proposal_counts_the_proposals_epochs_and_endings_that_it_was_made_from(
+    ledger: Ledger,
+) -> None:
     assert ledger.propose().seen == 0
     number = begin(ledger)
     assert ledger.trial(number).seen == 1
-    ledger.observe(number, epochs(1, 0.5))
+    ledger.observe(number, epochs(1, 0.5, 0.4))
     assert ledger.propose().seen == 4
+    ledger.close(number, Completed())
+    assert ledger.propose().seen == 6
 
 
 def test_only_trials_that_no_gang_holds_are_waiting(ledger: Ledger) -> None:

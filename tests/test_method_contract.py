@@ -250,3 +250,14 @@ def test_a_wrong_setting_is_named_with_its_value() -> None:
 def test_asking_for_names_loads_no_torch() -> None:
     code = "import sys, mmsearch.methods as m; m.known(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+
+
+@every_family
+def test_training_depends_on_the_number_of_epochs_only_where_a_method_says_so(
+    name: str, toy: str
+) -> None:
+    loops = [PlainLoop(name, {}, TOYS[toy](), max_epochs=epochs) for epochs in (4, 40)]
+    curves = [loop.run(4) for loop in loops]
+    weights = [loop.method.state_dict() for loop in loops]
+    alike = curves[0] == curves[1] and same(weights[0], weights[1])
+    assert alike is not methods.find(name).plans_ahead

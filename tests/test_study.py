@@ -250,7 +250,7 @@ def test_the_same_study_does_not_differ_from_itself() -> None:
     ("overrides", "line"),
     [
         pytest.param(
-            {"budget.trials": 5}, "budget.trials: 20 on record, 5 asked for", id="a value"
+            {"budget.max_epochs": 9}, "budget.max_epochs: 27 on record, 9 asked for", id="a value"
         ),
         pytest.param(
             {"published.estimator": "none"},

@@ -82,9 +82,7 @@ def test_an_early_end_says_why_and_how_to_go_on(tmp_path):
     lines = closing(
         unfinished, STUDY, folder=tmp_path, storage="sqlite:///x", reason="the deadline is reached"
     )
-    assert (
-        "  ended early: the deadline is reached. Go on with the same command and --resume" in lines
-    )
+    assert "  ended early: the deadline is reached. Go on with the same command" in lines
     assert "  no trial has completed yet, so there is no incumbent" in lines
 
 

@@ -88,6 +88,37 @@ def test_a_resumed_trial_goes_on_bit_for_bit(
     assert all(found_state[name].equal(value) for name, value in expected_state.items())
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"patience": 3},
+        {"reload_best": True, "learning_rate": 0.3},
+        {"lr_schedule": {"kind": "step", "every": 1}},
+        {"lr_schedule": {"kind": "plateau", "patience": 0}, "learning_rate": 0.3},
+    ],
+    ids=["plain", "patience", "reload_best", "step", "plateau"],
+)
+def test_a_completed_trial_goes_on_for_more_epochs_as_if_it_had_had_them_from_the_start(
+    worker: Worker, tmp_path: Path, config: dict[str, Any]
+) -> None:
+    config = {"dropout": 0.3, **config}
+    with toy.trainer(worker, config, max_epochs=6) as whole:
+        expected = toy.curve(whole.advance(6))
+        expected_state = state(whole)
+    with toy.trainer(worker, config, max_epochs=3) as short:
+        found = toy.curve(short.advance(6))
+        assert short.finished
+        short.save(tmp_path / "epoch-3")
+    with toy.trainer(worker, config, max_epochs=6) as longer:
+        longer.load(tmp_path / "epoch-3")
+        found += toy.curve(longer.advance(6))
+        found_state = state(longer)
+    assert found == expected
+    assert len(found) > 3
+    assert all(found_state[name].equal(value) for name, value in expected_state.items())
+
+
 def test_patience_is_counted_across_a_resume(worker: Worker, tmp_path: Path) -> None:
     config = {"patience": 3, "learning_rate": 1e-12}
     changes = {"max_epochs": 9, "metric": "valid/acc_7"}

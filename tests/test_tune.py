@@ -16,6 +16,7 @@ from mmsearch import sampling
 from mmsearch.trial import Completed, Record, Running
 
 SMALL = ("--set", "scheduler.first_rung=1", "--max-epochs", "3")
+ASKED = ("--trials", "1", "--max-epochs", "1", "--set", 'scheduler={kind="none"}')
 
 
 def command(out: Path, *options: str, study: str = "selfmi") -> list[str]:
@@ -102,8 +103,9 @@ def test_killed_half_way_and_resumed_no_trial_is_lost_or_run_twice(tmp_path):
     # Workers end within seconds; Ray's own agents look for their head for a minute.
     _, alive = psutil.wait_procs(children, timeout=100)
     assert not alive, "processes of the killed study live on"
-    done = tune(tmp_path, *options, "--resume")
+    done = tune(tmp_path, *options)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"on record   {len(before)} of 8 trials have their ending" in done.stdout
     after = record(tmp_path)
     assert len(after.trials) == 8
     assert all(not isinstance(trial.state, Running) for trial in after.trials)
@@ -129,7 +131,7 @@ def test_ctrl_c_saves_what_runs_and_resume_goes_on_from_there(tmp_path):
     driver.send_signal(signal.SIGINT)
     said, _ = driver.communicate(timeout=120)
     assert driver.returncode == 130
-    assert "--resume" in said
+    assert "Go on with the same command" in said
     running = [t for t in record(tmp_path).trials if isinstance(t.state, Running) and t.epoch]
     assert running
     assert all(trial.checkpoint.epoch == trial.epoch for trial in running)
@@ -156,7 +158,7 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path):
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130
-    assert "--resume" in said
+    assert "the same command goes on" in said
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
@@ -166,16 +168,32 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path):
 def recorded(tmp_path_factory) -> Path:
     """A study of one trial on record."""
     out = tmp_path_factory.mktemp("recorded")
-    done = tune(out, "--trials", "1", "--max-epochs", "1", "--set", 'scheduler={kind="none"}')
+    done = tune(out, *ASKED)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
 
 
 @pytest.mark.slow
-def test_a_study_on_record_is_not_started_anew(recorded):
-    done = tune(recorded, "--trials", "1")
+def test_a_finished_study_asked_for_again_says_so_and_starts_nothing(recorded):
+    before = rows(recorded)
+    (recorded / "selfmi" / "trials.csv").unlink()
+    log = (recorded / "selfmi" / "logs" / "driver.log").read_bytes()
+    done = tune(recorded, *ASKED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 trials have their ending: the study is finished" in done.stdout
+    assert "1 completed of 1" in done.stdout
+    assert "best configuration" in done.stdout
+    assert rows(recorded) == before
+    assert (recorded / "selfmi" / "logs" / "driver.log").read_bytes() == log
+
+
+@pytest.mark.slow
+def test_a_study_on_record_is_not_searched_as_another_one_under_its_name(recorded):
+    done = tune(recorded, "--trials", "1", "--seed", "7")
     assert done.returncode == 2
-    assert "--resume" in done.stderr
+    assert "seed: 0 on record, 7 asked for" in done.stderr
+    assert "budget.max_epochs: 1 on record, 27 asked for" in done.stderr
+    assert "--resume remembers its overrides" in done.stderr
     assert "--name" in done.stderr
 
 

@@ -6,7 +6,7 @@ part of what a trial trains, under its method. Either way a method gets features
 Unusual: importing this package loads no network; transformers is loaded when one is asked for.
 """
 
-from mmsearch.backbones.choices import Chosen, of_config
+from mmsearch.backbones.choices import Chosen, of_config, of_study
 from mmsearch.backbones.seen import learning, seen, seen_task
 from mmsearch.backbones.views import Plan, compute, planned, source
 
@@ -16,6 +16,7 @@ __all__ = [
     "compute",
     "learning",
     "of_config",
+    "of_study",
     "planned",
     "seen",
     "seen_task",

@@ -1,13 +1,17 @@
 """Which checkpoints stay: the newest of a running trial, the incumbent's, the published one's."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from mmsearch.trial import Checkpoint, Record, Running
 
 
 class Shelf:
-    """The folder `checkpoints/` of a study: `trial-0007/epoch-0012`."""
+    """The folder `checkpoints/` of a study: `trial-0007/epoch-0012`.
+
+    The record has checkpoints as seen from the study's folder, so that it may be moved.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -16,12 +20,41 @@ class Shelf:
         """Where the checkpoints of one trial go."""
         return self._root / f"trial-{number:04d}"
 
+    def recorded(self, checkpoint: Checkpoint) -> Checkpoint:
+        """A checkpoint that a gang wrote, as the record has it."""
+        uri = Path(checkpoint.uri).relative_to(self._root.parent).as_posix()
+        return replace(checkpoint, uri=uri)
+
+    def find(self, checkpoint: Checkpoint) -> Checkpoint | None:
+        """A checkpoint on record, as a gang loads it; None if it is gone.
+
+        Records of old have absolute paths, which a study that was copied must not follow.
+        """
+        folder = self._root.joinpath(*Path(checkpoint.uri).parts[-2:])
+        return replace(checkpoint, uri=str(folder)) if folder.is_dir() else None
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint on record is still there."""
+        return self.find(checkpoint) is not None
+
     def keep_only(self, checkpoint: Checkpoint) -> None:
-        """Removes the older checkpoints of the same trial; call once the record knows this one."""
+        """Removes the other checkpoints of the same trial; call once the record knows this one.
+
+        Args:
+            checkpoint: as a gang wrote it.
+        """
         newest = Path(checkpoint.uri)
         for other in newest.parent.iterdir():
             if other.name != newest.name:
                 shutil.rmtree(other, ignore_errors=True)
+
+    def catch_up(self, record: Record) -> None:
+        """Removes what a killed sitting did not get to; call while no gang is at work."""
+        for trial in record.trials:
+            newest = self.find(trial.checkpoint) if trial.checkpoint else None
+            if newest:
+                self.keep_only(newest)
+        self.tidy(record)
 
     def tidy(self, record: Record) -> None:
         """Removes what nobody will resume or evaluate."""

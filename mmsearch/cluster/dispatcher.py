@@ -1,8 +1,12 @@
 """Which gang trains what: answers every report with the next order. No Ray in here.
 
 A trial is trained in segments. A report is first written to the ledger, which answers with a
-verdict; the gang then goes on, or takes the next trial: one that waits to be resumed, or a new
-proposal. A gang with nothing to do waits, since a lost trial may need it.
+verdict; the gang then goes on, or takes the next trial that waits. A gang with nothing to do waits,
+since a lost trial may need it.
+
+Unusual: a new trial is proposed when there are fewer live ones than gangs, at the start and after
+each ending, and not when a gang asks for one. So what is proposed depends on the order of
+observations and endings alone, and not on when gangs come up, are lost or come back.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,10 +60,12 @@ class Dispatcher:
         ledger: Ledger,
         *,
         out: Path,
+        gangs: int,
         post: Callable[[str, Order], object],
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._ledger = ledger
+        self._gangs = gangs
         self._shelf = Shelf(out / "checkpoints")
         self._logs = out / "logs"
         self._post = post
@@ -68,6 +74,7 @@ class Dispatcher:
         self._training: dict[str, int] = {}
         self._idle: list[str] = []
         self._winding_down = False
+        self._propose()
 
     @property
     def winding_down(self) -> bool:
@@ -103,17 +110,17 @@ class Dispatcher:
     def _stretch(self, gang: str, report: Stretch) -> None:
         number = report.number
         assert self._training.get(gang) == number
-        verdict = self._ledger.observe(number, report.observations, checkpoint=report.checkpoint)
+        ending = report.failed or (Completed() if report.finished else None)
+        saved = self._shelf.recorded(report.checkpoint) if report.checkpoint else None
+        verdict = self._ledger.observe(number, report.observations, checkpoint=saved, ending=ending)
         trial = self._ledger.trial(number)
         if report.observations:
             for listener in self._listeners:
                 listener.observed(trial, report.observations)
         if report.checkpoint:
             self._shelf.keep_only(report.checkpoint)
-        if report.failed:
-            self._end(gang, report.failed)
-        elif report.finished:
-            self._end(gang, Completed())
+        if ending:
+            self._end(gang, ending)
         elif verdict is Verdict.STOP:
             self._end(gang, Stopped(rung=max(trial.rungs)))
         elif not self._winding_down:
@@ -138,6 +145,13 @@ class Dispatcher:
         for listener in self._listeners:
             listener.ended(self._ledger.trial(number))
         self._shelf.tidy(self._ledger.record())
+        self._propose()
+
+    def _propose(self) -> None:
+        """Proposes until there is a live trial for each gang, or the budget is used up."""
+        while len(self._ledger.waiting()) + len(self._training) < self._gangs:
+            if not self._ledger.propose():
+                break
 
     def _lost(self, gang: str) -> None:
         number = self._training.pop(gang)
@@ -145,9 +159,9 @@ class Dispatcher:
             self._after(number)
 
     def _next(self, gang: str) -> None:
-        trial = None if self._winding_down else self._candidate()
-        if trial:
-            self._begin(gang, trial)
+        waiting = () if self._winding_down else self._ledger.waiting()
+        if waiting:
+            self._begin(gang, waiting[0])
         elif self._training and not self._winding_down:
             self._idle.append(gang)
         else:
@@ -155,17 +169,14 @@ class Dispatcher:
             self._post(gang, Finish())
             self._wake()
 
-    def _candidate(self) -> Trial | None:
-        waiting = self._ledger.waiting()
-        return waiting[0] if waiting else self._ledger.propose()
-
     def _wake(self) -> None:
         idle, self._idle = self._idle, []
         for gang in idle:
             self._next(gang)
 
     def _begin(self, gang: str, trial: Trial) -> None:
-        start = start_epoch(trial.checkpoint)
+        checkpoint = self._shelf.find(trial.checkpoint) if trial.checkpoint else None
+        start = start_epoch(checkpoint)
         segment = Segment(self._nodes[gang], start_epoch=start, started_at=time())
         self._ledger.begin(trial.number, segment)
         self._training[gang] = trial.number
@@ -177,7 +188,7 @@ class Dispatcher:
                 number=trial.number,
                 config=trial.config,
                 seed=trial.seed,
-                checkpoint=trial.checkpoint,
+                checkpoint=checkpoint,
                 folder=str(self._shelf.folder(trial.number)),
                 log=str(self._logs / f"trial-{trial.number:04d}.log"),
             ),

@@ -88,6 +88,7 @@ def _search(
     dispatcher = Dispatcher(
         ledger,
         out=site.out.resolve(),
+        gangs=room.gangs,
         post=mailbox.put.remote,
         listeners=(*listeners, limits),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mmsearch.curves import events, hparams
 from mmsearch.study import Study
@@ -69,9 +70,10 @@ class Curves:
         kept = max((epoch for epoch in past.points if epoch <= trial.epoch), default=0)
         # Some readers drop later points on a restart, others on a repeated step: hence both.
         opening = [events.restart(max(kept, 1))]
+        if past.ended:  # With more epochs a completed trial goes on.
+            events.amend(folder, lambda e: None if hparams.has_ended(e.summary) else e)
         if not self._described:
-            columns = hparams.study_summary(self._domains, self._study.objective, self._metrics)
-            opening.append(events.metadata(columns))
+            opening.append(events.metadata(self._columns()))
         if not past.started:
             row = hparams.start_summary(self._domains, trial.coordinates, started_at=time.time())
             opening.append(events.metadata(row))
@@ -113,10 +115,29 @@ class Curves:
         )
 
     def catch_up(self, record: Record) -> None:
-        """Draw endings that a killed sitting put on record but did not get to draw."""
+        """Draw endings that a killed sitting put on record but did not get to draw.
+
+        The columns of the HParams tab become those of the study's newest generation.
+        """
+        self._describe_anew()
         for trial in record.trials:
             if not isinstance(trial.state, Running):
                 self.ended(trial)
+
+    def _columns(self) -> Summary:
+        return hparams.study_summary(self._domains, self._study.objective, self._metrics)
+
+    def _describe_anew(self) -> None:
+        columns = self._columns()
+
+        def changed(event: Event) -> Event:
+            told = hparams.describes(event.summary) and event.summary != columns
+            return events.metadata(columns) if told else event
+
+        for folder in sorted(self._folder.glob("trial-*")):
+            if any(hparams.describes(event.summary) for event in events.read(folder)):
+                events.amend(folder, changed)
+                return
 
     def _folder_of(self, trial: Trial) -> Path:
         return self._folder / f"trial-{trial.number:04d}"

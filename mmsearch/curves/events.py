@@ -6,7 +6,7 @@ the machines say; and a record torn by a kill stays the last one of its file.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -22,13 +22,32 @@ FILE_VERSION = "brain.Event:2"
 def read(folder: Path) -> Iterator[Event]:
     """All whole events of a run's folder, oldest first; none when there is no such folder."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
-        reader = PyRecordReader_New(str(path))
-        try:
-            while True:
-                reader.GetNext()
-                yield Event.FromString(reader.record())
-        except (OutOfRangeError, DataLossError):
-            continue
+        yield from _read(path)
+
+
+def _read(path: Path) -> Iterator[Event]:
+    reader = PyRecordReader_New(str(path))
+    try:
+        while True:
+            reader.GetNext()
+            yield Event.FromString(reader.record())
+    except (OutOfRangeError, DataLossError):
+        return
+
+
+def amend(folder: Path, change: Callable[[Event], Event | None]) -> None:
+    """Replaces events of a run's folder, or takes out those for which there is None.
+
+    A file changes whole or not at all; readers that hold it open go on to see the old one.
+    """
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        before = list(_read(path))
+        after = [event for event in map(change, before) if event is not None]
+        if after != before:
+            partial = path.with_name("amended.partial")
+            partial.unlink(missing_ok=True)
+            append(partial, after)
+            partial.replace(path)
 
 
 def create(folder: Path) -> Path:

@@ -113,9 +113,14 @@ def start_summary(
     """A trial's row: the parameters that exist in it, under their domains' types.
 
     It belongs to a group named as its run: with several studies under one folder, equal trial
-    numbers stay apart.
+    numbers stay apart. Of a trial that an earlier generation of the study brought, parameters that
+    the space has no more are left out.
     """
-    values = {name: domains[name].dtype(value) for name, value in coordinates.items()}
+    values = {
+        name: domains[name].dtype(value)
+        for name, value in coordinates.items()
+        if name in domains and (domains[name].dtype is str or not isinstance(value, str))
+    }
     return hparams_pb(values, trial_id="", start_time_secs=started_at)
 
 
@@ -130,6 +135,11 @@ def end_summary(state: TrialState, *, ended_at: float) -> Summary:
 def _summary(tag: str, data: HParamsPluginData) -> Summary:
     value = Summary.Value(tag=tag, metadata=create_summary_metadata(data), tensor=NULL_TENSOR)
     return Summary(value=[value])
+
+
+def describes(summary: Summary) -> bool:
+    """Whether the summary is a `study_summary`."""
+    return any(value.tag == EXPERIMENT_TAG for value in summary.value)
 
 
 def has_started(summary: Summary) -> bool:

@@ -112,6 +112,9 @@ class Method(nn.Module, ABC):
     gathered tensors, they are equal on every worker."""
     fixed_weights: ClassVar[tuple[str, ...]] = ()
     """Prefixes of parameter names that are never trained."""
+    plans_ahead: ClassVar[bool] = False
+    """Whether training depends on `progress.max_epochs`: a trial of more epochs is then another
+    one from the first epoch on, and what was trained for fewer cannot be trained on."""
 
     config: MethodConfig
     task: Task

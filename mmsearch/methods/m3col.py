@@ -125,6 +125,7 @@ class M3CoL(Method):
         """The lambda that a batch has in label mixup is from Beta(b, b)."""
 
     coupled_terms: ClassVar[frozenset[str]] = frozenset(["m3co", "multi_soft_clip"])
+    plans_ahead: ClassVar[bool] = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__()

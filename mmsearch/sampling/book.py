@@ -8,7 +8,7 @@ two writes a driver is killed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -29,12 +29,17 @@ SCHEMA = 1
 """Version of everything that is written here. Another one is refused."""
 SCHEMA_KEY = "mmsearch_schema"
 PREFIX = "mmsearch/"
+CONTINUES = "continues"
+"""Marks a generation of a study with the name of the one before, whose record it copies."""
+CONTINUED_BY = "continued_by"
+"""Marks the generation before in turn."""
 DASHBOARD = "dashboard:"
 """Under this optuna-dashboard keeps its own."""
 REPEATED = ("checkpoint", "attempts")
 """Entries of which a trial may have several under one name."""
 DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 STATES = {
+    Running: TrialState.RUNNING,
     Completed: TrialState.COMPLETE,
     Stopped: TrialState.PRUNED,
     Failed: TrialState.FAIL,
@@ -60,6 +65,8 @@ class History:
 
     trial: Trial
     entries: tuple[Entry, ...]
+    proposed: int
+    """Event of its proposal."""
     events: int
     """Events on record up to its last entry."""
 
@@ -76,7 +83,7 @@ class Book:
 
     @property
     def name(self) -> str:
-        """Name of the study."""
+        """Name of the study in Optuna, where it says the generation from the second one on."""
         return self._name
 
     def begin(self, header: Header) -> None:
@@ -87,27 +94,52 @@ class Book:
             for key, value in {**asdict(header), SCHEMA_KEY: SCHEMA}.items():
                 storage.set_study_user_attr(self._study_id, key, value)
 
-    def annotate(self, header: Header, provenance: Mapping[str, Any]) -> Header:
-        """Replaces the provenance in the header; the seals of both hold until that is done."""
-        new = replace(header, provenance=provenance)
+    def revise(self, header: Header, *, before: Header) -> None:
+        """Writes what a sitting changed in the header; may be repeated after a kill."""
+        values = {key: getattr(header, key) for key in ("provenance", "text", "hash")}
+        changed = {key: v for key, v in values.items() if v != getattr(before, key)}
+        if not changed:
+            return
+        stages = [before]
+        for key, value in changed.items():
+            stages.append(replace(stages[-1], **{key: value}))
         with self._store.writing() as storage:
-            seals = [seal(asdict(header)), seal(asdict(new))]
+            # Whatever of it is written when a driver is killed, one of the seals is that of it.
+            seals = [seal(asdict(stage)) for stage in stages]
             storage.set_study_system_attr(self._study_id, SEAL, seals)
-            storage.set_study_user_attr(self._study_id, "provenance", provenance)
-        return new
+            for key, value in changed.items():
+                storage.set_study_user_attr(self._study_id, key, value)
+
+    def mark(self, key: str, name: str) -> None:
+        """Writes a link to another generation, for a person to see in optuna-dashboard."""
+        with self._store.writing() as storage:
+            storage.set_study_user_attr(self._study_id, key, name)
+
+    def marked(self, key: str) -> bool:
+        """Whether there is such a link."""
+        with self._store.reading() as storage:
+            return key in storage.get_study_user_attrs(self._study_id)
+
+    def discard(self) -> None:
+        """Removes the study with its trials."""
+        with self._store.writing() as storage:
+            storage.delete_study(self._study_id)
 
     def header(self) -> Header | None:
-        """None if the study was never begun, or its first driver was killed before that.
+        """None if the study was never begun, or the driver was killed before that.
 
         Raises:
             StorageError: not ours, of another schema version, or unreadable.
         """
         with self._store.reading() as storage:
-            written = storage.get_study_user_attrs(self._study_id)
-            sealed = storage.get_study_system_attrs(self._study_id).get(SEAL)
-            trials = storage.get_n_trials(self._study_id)
+            try:
+                written = storage.get_study_user_attrs(self._study_id)
+                sealed = storage.get_study_system_attrs(self._study_id).get(SEAL)
+                trials = storage.get_n_trials(self._study_id)
+            except KeyError:  # Half a generation, and its driver has just begun it anew.
+                return None
         if SCHEMA_KEY not in written:
-            if trials:
+            if trials and CONTINUES not in written:
                 raise self._error("was not written by mmsearch", "Use another --name or --storage.")
             return None
         if written[SCHEMA_KEY] != SCHEMA:
@@ -139,23 +171,28 @@ class Book:
         trial: Trial,
         params: Mapping[str, Scalar],
         distributions: Mapping[str, BaseDistribution],
+        *,
+        event: int,
+        told: Sequence[Entry] = (),
     ) -> None:
-        """A new trial, in one write."""
+        """A trial that is new, or that comes with its entries from elsewhere, in one write."""
         assert trial.number == len(self._trial_ids)
         assert trial.started_at is not None
-        content = entries.proposed(trial)
+        content = {**entries.proposed(trial), "event": event}
+        sealed = [_sealed(trial.number, nth, entry) for nth, entry in enumerate(told)]
         template = FrozenTrial(
             number=-1,
             trial_id=-1,
-            state=TrialState.RUNNING,
+            state=STATES[type(trial.state)],
             value=None,
+            values=_values(trial),
             datetime_start=datetime.fromtimestamp(trial.started_at),
-            datetime_complete=None,
+            datetime_complete=datetime.fromtimestamp(trial.ended_at) if trial.ended_at else None,
             params=dict(params),
             distributions=dict(distributions),
-            user_attrs=content,
-            system_attrs={SEAL: [seal(trial.number, content)]},
-            intermediate_values={},
+            user_attrs={**content, **asdict(trial.state)},
+            system_attrs={SEAL: [seal(trial.number, content)], **dict(sealed)},
+            intermediate_values=_intermediate(trial),
         )
         with self._store.writing() as storage:
             trial_id = storage.create_new_trial(self._study_id, template)
@@ -163,16 +200,14 @@ class Book:
         if number != trial.number:
             raise self._error(f"got a trial from somebody else, number {number - 1}", RESTORE)
         self._trial_ids.append(trial_id)
-        self._written.append(0)
+        self._written.append(len(told))
 
     def write(self, number: int, entry: Entry, *, event: int) -> None:
-        """An entry, in one write; under a key of its own, so that a missing one is noticed."""
-        nth = self._written[number]
-        key = f"{entry.key}/{nth}" if entry.key in REPEATED else entry.key
-        content = {**entry.content, "event": event, "nth": nth}
-        content["seal"] = [seal(number, key, content)]
+        """An entry, in one write."""
+        told = Entry(entry.key, {**entry.content, "event": event})
+        key, content = _sealed(number, self._written[number], told)
         with self._store.writing() as storage:
-            storage.set_trial_system_attr(self._trial_ids[number], f"{PREFIX}{key}", content)
+            storage.set_trial_system_attr(self._trial_ids[number], key, content)
         self._written[number] += 1
 
     def settle(self, trial: Trial) -> None:
@@ -190,8 +225,7 @@ class Book:
             for key, value in asdict(trial.state).items():
                 if key not in written.user_attrs:
                     storage.set_trial_user_attr(trial_id, key, value)
-            values = [trial.value] if isinstance(trial.state, Completed) else None
-            storage.set_trial_state_values(trial_id, STATES[type(trial.state)], values)
+            storage.set_trial_state_values(trial_id, STATES[type(trial.state)], _values(trial))
 
     def _history(self, written: FrozenTrial) -> History:
         try:
@@ -200,7 +234,8 @@ class Book:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
         try:
-            require(written.system_attrs.get(SEAL), trial.number, entries.proposed(trial))
+            content = {**entries.proposed(trial), "event": written.user_attrs.get("event")}
+            require(written.system_attrs.get(SEAL), trial.number, content)
             told = _entries(written)
             for _, entry in told:
                 trial = entries.applied(trial, entry)
@@ -208,8 +243,9 @@ class Book:
             raise self._error(f"has a damaged trial {trial.number} ({error!r})", RESTORE) from error
         if written.state.is_finished() and isinstance(trial.state, Running):
             raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)
-        events = told[-1][0] + 1 if told else trial.seen + 1
-        return History(trial, tuple(entry for _, entry in told), events)
+        proposed = written.user_attrs.get("event", trial.seen)
+        events = (told[-1][0] if told else proposed) + 1
+        return History(trial, tuple(entry for _, entry in told), proposed, events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:
         return StorageError(Problem(self._store.place, f"study {self._name!r} {rule}", way_out))
@@ -235,6 +271,13 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+def _sealed(number: int, nth: int, entry: Entry) -> tuple[str, dict[str, Any]]:
+    """An entry as it is written: under a key of its own, so that a missing one is noticed."""
+    key = f"{entry.key}/{nth}" if entry.key in REPEATED else entry.key
+    content = {**entry.content, "nth": nth}
+    return f"{PREFIX}{key}", {**content, "seal": [seal(number, key, content)]}
+
+
 def _entries(written: FrozenTrial) -> list[tuple[int, Entry]]:
     """A trial's entries with their events, in order.
 
@@ -255,6 +298,12 @@ def _entries(written: FrozenTrial) -> list[tuple[int, Entry]]:
         if entry.content.get("nth", nth) != nth:
             raise LookupError(f"entry {nth}")
     return told
+
+
+def _values(trial: Trial) -> list[float] | None:
+    """What Optuna shows as the value of a trial: of a completed one alone."""
+    completed = isinstance(trial.state, Completed) and trial.value is not None
+    return [trial.value] if completed else None
 
 
 def _intermediate(trial: Trial) -> dict[int, float]:

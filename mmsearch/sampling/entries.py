@@ -80,22 +80,26 @@ class Stretch:
     """Whether the scheduler said no."""
 
 
-def observed(stretch: Stretch, checkpoint: Checkpoint | None) -> Entry:
-    """Epochs were trained; a checkpoint may come with them."""
+def observed(
+    stretch: Stretch, checkpoint: Checkpoint | None, ending: Ending | None = None
+) -> Entry:
+    """Epochs were trained; a checkpoint may come with them, and what the trial ends with."""
     content: Json = {
         "epochs": [[o.epoch, o.train_seconds, dict(o.metrics)] for o in stretch.observations],
         "value": stretch.value,
         "value_epoch": stretch.value_epoch,
-        "rungs": {str(rung): value for rung, value in stretch.rungs.items()},
+        "rungs": _rungs(stretch.rungs),
         "stop": stretch.stop,
         "checkpoint": asdict(checkpoint) if checkpoint else None,
+        "ending": _told(ending) if ending else None,
     }
     return Entry(f"observations/{stretch.observations[0].epoch}", content)
 
 
-def saved(checkpoint: Checkpoint) -> Entry:
-    """A checkpoint was written, and no epoch is new."""
-    return Entry("checkpoint", {"checkpoint": asdict(checkpoint)})
+def saved(checkpoint: Checkpoint, ending: Ending | None = None) -> Entry:
+    """A checkpoint was written, and no epoch is new; the trial may end with it."""
+    content = {"checkpoint": asdict(checkpoint), "ending": _told(ending) if ending else None}
+    return Entry("checkpoint", content)
 
 
 def attempted(attempts: int) -> Entry:
@@ -105,9 +109,23 @@ def attempted(attempts: int) -> Entry:
 
 def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
     """The trial has its ending."""
-    kind = type(ending).__name__.lower()
-    content = {"kind": kind, **asdict(ending), "ended_at": ended_at, "attempts": attempts}
-    return Entry("ending", content)
+    return Entry("ending", {**_told(ending), "ended_at": ended_at, "attempts": attempts})
+
+
+def undecided(entry: Entry) -> Entry:
+    """An entry of a trial, without the ending that followed from it."""
+    content = {k: v for k, v in entry.content.items() if k not in {"stop", "ending"}}
+    return Entry(entry.key, content)
+
+
+def at_rungs(entry: Entry, rungs: Mapping[int, float]) -> Entry:
+    """Epochs as `observed` wrote them down, with what they reached at other rungs."""
+    return Entry(entry.key, {**entry.content, "rungs": _rungs(rungs)})
+
+
+def stopped_instead(entry: Entry, *, rung: int) -> Entry:
+    """An ending as `ended` wrote it down, of a trial that counts as stopped."""
+    return Entry(entry.key, {**entry.content, "kind": "stopped", "rung": rung})
 
 
 def applied(trial: Trial, entry: Entry) -> Trial:
@@ -144,9 +162,18 @@ def applied(trial: Trial, entry: Entry) -> Trial:
             raise LookupError(other)
 
 
-def must_stop(entries: Iterable[Entry]) -> bool:
-    """Whether the scheduler said no, whatever has become of it."""
-    return any(entry.content.get("stop") for entry in entries)
+def decided(trial: Trial, entries: Iterable[Entry]) -> Ending | None:
+    """The ending that followed from what was written of a trial, whatever has become of it."""
+    for entry in entries:
+        if entry.content.get("ending"):
+            return _ending(entry.content["ending"])
+        if entry.content.get("stop"):
+            return Stopped(rung=max(trial.rungs))
+    return None
+
+
+def _rungs(rungs: Mapping[int, float]) -> Json:
+    return {str(rung): value for rung, value in rungs.items()}
 
 
 def _with_checkpoint(trial: Trial, content: Json) -> Trial:
@@ -156,6 +183,10 @@ def _with_checkpoint(trial: Trial, content: Json) -> Trial:
 
 def _observations(epochs: Iterable[tuple[int, float, dict[str, float]]]) -> Iterable[Observation]:
     return (Observation(epoch, metrics, seconds) for epoch, seconds, metrics in epochs)
+
+
+def _told(ending: Ending) -> Json:
+    return {"kind": type(ending).__name__.lower(), **asdict(ending)}
 
 
 def _ending(content: Json) -> Ending:

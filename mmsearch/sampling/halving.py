@@ -7,7 +7,8 @@ Unusual: nothing is remembered between calls, so a search that was killed decide
 
 from collections.abc import Iterable, Sequence
 
-from mmsearch.trial import Completed, Direction, Trial, Verdict
+from mmsearch.study import Study
+from mmsearch.trial import Completed, Direction, Observation, Trial, Verdict
 
 
 def decide(own: float, values: Sequence[float], *, reduction: int, direction: Direction) -> Verdict:
@@ -27,6 +28,19 @@ def decide(own: float, values: Sequence[float], *, reduction: int, direction: Di
     last_place = best_first[max(1, len(values) // reduction) - 1]
     goes_on = own <= last_place if direction == "minimize" else own >= last_place
     return Verdict.CONTINUE if goes_on else Verdict.STOP
+
+
+def rungs_of(
+    study: Study, observations: tuple[Observation, ...], *, after: int
+) -> dict[int, float]:
+    """Objective at each rung of the study that was reached after this epoch."""
+    last = observations[-1].epoch
+    values = {
+        rung: study.objective.at(observations, rung)
+        for rung in study.scheduler.rungs(study.budget.max_epochs)
+        if after < rung <= last
+    }
+    return {rung: value[0] for rung, value in values.items() if value}
 
 
 def reached(trials: Iterable[Trial], fidelity: int) -> dict[int, float]:

@@ -3,6 +3,15 @@
 Unusual: it remembers the whole record, so nothing is read from the storage after opening, and it
 changes its memory only after the write that makes the change durable. Each call writes one entry;
 whatever else Optuna is to show follows from the entries (see `book`).
+
+What a killed driver changes: nothing, given the same order of observations on as many gangs. That
+order is which live trial's epochs come next on record; epochs that a resumed trial repeats are not
+in it, nor is when gangs come up. Proposals, seeds, verdicts, rungs, attempts and endings are then
+those of the uninterrupted search, whichever write the kill fell into. If only those observations
+keep their order that reach a rung or end a trial, all of that still holds but for `Trial.seen`,
+which counts epochs. Not kept are the segments: each sitting adds its own. Real gangs keep no such
+order, so two searches on real machines differ as any two do that were started alike; with a random
+sampler and no scheduler, no decision depends on the order, and they do not differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +22,7 @@ from typing import Self
 from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
+from mmsearch.sampling.naming import split
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.trial import (
@@ -53,6 +63,7 @@ class Ledger:
         histories = book.histories()
         self._trials = [history.trial for history in histories]
         self._events = max((history.events for history in histories), default=0)
+        self._outside = _outside(study, book, self._trials)
         self._claimed: set[int] = set()
         for history in histories:
             self._catch_up(history)
@@ -89,7 +100,7 @@ class Ledger:
 
     def record(self) -> Record:
         """The whole study as it stands."""
-        return record_of(self._book.name, self._header, self._trials)
+        return record_of(self._book, self._header, self._trials)
 
     def propose(self) -> Trial | None:
         """A new trial on record, waiting for a gang; None when the budget of trials is used up.
@@ -99,16 +110,16 @@ class Ledger:
         number = len(self._trials)
         if number >= self._study.budget.trials:
             return None
-        config = plain(proposals.propose(self._study, self._trials))
+        config = plain(proposals.propose(self._study, self._trials, outside=self._outside))
         trial = Trial(
             number=number,
             config=config,
             coordinates=self._study.coordinates(config),
             seed=Seed(self._study.seed, number),
-            seen=self._events,
+            seen=self._seen(),
             started_at=self._clock(),
         )
-        self._book.create(trial, *proposals.parameters(self._study, trial))
+        self._book.create(trial, *proposals.parameters(self._study, trial), event=self._events)
         self._events += 1
         self._trials.append(trial)
         return trial
@@ -151,26 +162,31 @@ class Ledger:
         observations: Sequence[Observation],
         *,
         checkpoint: Checkpoint | None = None,
+        ending: Ending | None = None,
     ) -> Verdict:
         """Writes down epochs of a trial, and answers whether it goes on.
 
         Epochs that are on record already, which a resumed segment repeats, are ignored. The
         published configuration always goes on.
 
+        What ends with these epochs must be closed next. The same write says so already, so that a
+        driver that is killed in between cannot leave the ending to a later moment.
+
         Args:
             number: of the trial.
             observations: in order, and without a gap to those on record; metrics other than
                 `valid/...` are left to the curves. The objective must be finite.
             checkpoint: what the trial can be resumed from now.
+            ending: what the trial ends with of itself; the scheduler then has no say.
         """
         trial = self._live(number)
         fresh = tuple(_kept(o) for o in observations if o.epoch > trial.epoch)
         if not fresh:
             if checkpoint:
-                self._enter(number, entries.saved(checkpoint))
+                self._enter(number, entries.saved(checkpoint, ending))
             return Verdict.CONTINUE
-        stretch = self._stretch(trial, fresh)
-        self._enter(number, entries.observed(stretch, checkpoint))
+        stretch = self._stretch(trial, fresh, ends=ending is not None)
+        self._enter(number, entries.observed(stretch, checkpoint, ending))
         if stretch.rungs:
             self._book.settle(self._trials[number])
         return Verdict.STOP if stretch.stop else Verdict.CONTINUE
@@ -187,17 +203,13 @@ class Ledger:
         self._book.settle(self._trials[number])
         self._claimed.discard(number)
 
-    def _stretch(self, trial: Trial, fresh: tuple[Observation, ...]) -> Stretch:
-        objective, scheduler = self._study.objective, self._study.scheduler
+    def _stretch(self, trial: Trial, fresh: tuple[Observation, ...], *, ends: bool) -> Stretch:
         seen = trial.observations + fresh
         assert [o.epoch for o in seen] == list(range(1, len(seen) + 1)), "a gap between epochs"
-        at_end = objective.at(seen, seen[-1].epoch)
+        at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
-        rungs: dict[int, float] = {}
-        for rung in scheduler.rungs(self._study.budget.max_epochs):
-            if trial.epoch < rung <= seen[-1].epoch and (at_rung := objective.at(seen, rung)):
-                rungs[rung] = at_rung[0]
-        stop = not trial.published and any(
+        rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
+        stop = not (trial.published or ends) and any(
             self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
         )
         return Stretch(fresh, at_end[0], at_end[1], rungs, stop)
@@ -221,17 +233,24 @@ class Ledger:
         self._events += 1
         self._trials[number] = entries.applied(self._trials[number], entry)
 
+    def _seen(self) -> int:
+        """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
+        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
+
     def _catch_up(self, history: History) -> None:
-        """Ends what a killed driver had begun: an ending half told, a stop decided and not told."""
+        """Ends what a killed driver had begun: an ending half told, or decided and not told."""
         trial = history.trial
-        if isinstance(trial.state, Running) and entries.must_stop(history.entries):
-            self.close(trial.number, Stopped(rung=max(trial.rungs)))
+        ending = entries.decided(trial, history.entries)
+        if isinstance(trial.state, Running) and ending:
+            self.close(trial.number, ending)
         else:
             self._book.settle(trial)
 
 
-def record_of(name: str, header: Header, trials: Sequence[Trial]) -> Record:
+def record_of(book: Book, header: Header, trials: Sequence[Trial]) -> Record:
     """The record of a study, from its parts."""
+    name, generation = split(book.name)
     return Record(
         name=name,
         metric=header.metric,
@@ -239,7 +258,16 @@ def record_of(name: str, header: Header, trials: Sequence[Trial]) -> Record:
         study_text=header.text,
         provenance=header.provenance,
         trials=tuple(trials),
+        generation=generation or 1,
     )
+
+
+def _outside(study: Study, book: Book, trials: Sequence[Trial]) -> frozenset[int]:
+    """Trials that earlier generations of the study brought and it could not propose itself."""
+    _, generation = split(book.name)
+    if generation is None:
+        return frozenset()
+    return frozenset(t.number for t in trials if not proposals.belongs(study, t.config))
 
 
 def _kept(observation: Observation) -> Observation:

@@ -1,18 +1,29 @@
 """Opens a record: to drive its study, or only to read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from mmsearch.errors import ConflictError, Problem, StorageError
-from mmsearch.sampling.book import Book, Header, books, plain, shelve
+from mmsearch.provenance import overrides
+from mmsearch.sampling.book import Book, Header, plain
+from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
 from mmsearch.sampling.ledger import Ledger, record_of
-from mmsearch.sampling.storage import Store, driving, reading
-from mmsearch.study import Study
+from mmsearch.sampling.naming import split
+from mmsearch.sampling.storage import Store, driving, is_there, reading
+from mmsearch.study import FREE, PASSING, Study, changes
 from mmsearch.trial import Record
 
 
-def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume: bool) -> Ledger:
+def open_ledger(
+    url: str,
+    study: Study,
+    *,
+    provenance: Mapping[str, Any],
+    resume: bool,
+    holds: Holds = lambda _: False,
+) -> Ledger:
     """Opens the record of a study as its only driver; leave it with `with` or `Ledger.leave`.
 
     What a killed driver left half done is completed first.
@@ -20,11 +31,13 @@ def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume
     Args:
         url: `journal:///absolute/path/study.journal`, `sqlite:////absolute/path`, or a database
             that Optuna knows.
-        study: as asked for in this sitting; that it may differ from the one on record only where
-            `study.difference` says so is for the caller to check.
+        study: as asked for in this sitting. Where `study.difference` finds something between it
+            and the one on record, it goes on as a new generation; that `study.widens` allows it,
+            and the user wants it, is for the caller to check.
         provenance: what this sitting runs on, plain data. Where a resumed sitting's differs from
-            the earlier ones', it is added under `resumed`.
+            the earlier ones', or it asks for something else, it is added under `resumed`.
         resume: whether the study is on record already.
+        holds: tells which checkpoints are still there, for a new generation.
 
     Raises:
         StorageError: absent, unreadable, damaged, of another schema version, held by another
@@ -34,8 +47,11 @@ def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume
     resources = ExitStack()
     try:
         store = resources.enter_context(driving(url, study.name, create=not resume))
-        open_book = _resume if resume else _start
-        book, header = open_book(store, study, plain(dict(provenance)))
+        facts = plain(dict(provenance))
+        if resume:
+            book, header = _resume(store, study, facts, holds)
+        else:
+            book, header = _start(store, study, facts)
         return Ledger(study, book, header, leave=resources.close)
     except BaseException:
         resources.close()
@@ -47,47 +63,75 @@ def read(url: str, name: str | None = None) -> Record:
 
     Args:
         url: see `open_ledger`.
-        name: of the study; may be left out where the storage holds one study.
+        name: of the study, for its newest generation, or `<name>@<generation>`; may be left out
+            where the storage holds one study.
 
     Raises:
         StorageError: absent, unreadable, damaged, of another schema version, or without the study.
     """
     with reading(url) as store:
-        known = _named(store)
-        if name is None and len(known) > 1:
-            rule = f"the record holds several studies: {', '.join(sorted(known))}"
-            raise StorageError(Problem(store.place, rule, "Say which one with --name."))
-        book = known.get(name) if name is not None else next(iter(known.values()), None)
-        header = book.header() if book else None
-        if book is None or header is None:
+        known = shelves(store)
+        found = _wanted(store, known, name)
+        if found is None:
             wanted = f"the study {name!r}" if name is not None else "a study"
             raise StorageError(
                 Problem(store.place, f"the record does not hold {wanted}", _others(known))
             )
-        return record_of(book.name, header, [history.trial for history in book.histories()])
+        return _record(found)
+
+
+def find(url: str, name: str | None = None) -> Record | None:
+    """The record as `read` gives it, or None where the study is not on record yet.
+
+    Raises:
+        StorageError: unreadable, damaged, or of another schema version.
+    """
+    if not is_there(url):
+        return None
+    with reading(url) as store:
+        found = _wanted(store, shelves(store), name)
+        return _record(found) if found else None
+
+
+def _wanted(store: Store, known: Mapping[str, Generations], name: str | None) -> Generation | None:
+    if name is None and len(known) > 1:
+        rule = f"the record holds several studies: {', '.join(sorted(known))}"
+        raise StorageError(Problem(store.place, rule, "Say which one with --name."))
+    study, number = split(next(iter(known), "") if name is None else name)
+    return known[study].find(number) if study in known else None
+
+
+def _record(found: Generation) -> Record:
+    return record_of(found.book, found.header, [h.trial for h in found.book.histories()])
 
 
 def _start(store: Store, study: Study, provenance: Mapping[str, Any]) -> tuple[Book, Header]:
-    book = _named(store).get(study.name)
-    if book and book.header():
+    generations = shelves(store).get(study.name) or Generations(store, study.name)
+    if generations.find():
         rule = f"study {study.name!r} is already on record"
         way_out = "Add --resume to go on with it, or use another --name."
         raise ConflictError(Problem(store.place, rule, way_out))
-    book = book or shelve(store, study.name, study.objective.direction)
     header = _header(study, provenance)
-    book.begin(header)
-    return book, header
+    return generations.begin(header), header
 
 
-def _resume(store: Store, study: Study, provenance: Mapping[str, Any]) -> tuple[Book, Header]:
-    known = _named(store)
-    book = known.get(study.name)
-    header = book.header() if book else None
-    if book is None or header is None:
+def _resume(
+    store: Store, study: Study, provenance: Mapping[str, Any], holds: Holds
+) -> tuple[Book, Header]:
+    known = shelves(store)
+    generations = known.get(study.name)
+    found = generations.find() if generations else None
+    if generations is None or found is None:
         rule = f"study {study.name!r} is not on record, so it cannot be resumed"
         way_out = f"Start it without --resume. {_others(known)}".strip()
         raise StorageError(Problem(store.place, rule, way_out))
-    return book, _resumed(book, header, provenance)
+    header = _continued(found, study, provenance)
+    generations.settle(found)
+    if not changes(found.header.text, study.text, but=FREE):
+        found.book.revise(header, before=found.header)
+        return found.book, header
+    Ledger(study, found.book, found.header, leave=lambda: None)  # completes what was half told
+    return generations.add(study, header, after=found, holds=holds), header
 
 
 def _header(study: Study, provenance: Mapping[str, Any]) -> Header:
@@ -100,28 +144,44 @@ def _header(study: Study, provenance: Mapping[str, Any]) -> Header:
     )
 
 
-def _resumed(book: Book, header: Header, now: Mapping[str, Any]) -> Header:
-    """The header with this sitting's provenance, where it differs from those on record."""
-    first, later = header.provenance, list(header.provenance.get("resumed", []))
+def _continued(found: Generation, study: Study, now: Mapping[str, Any]) -> Header:
+    """The header as this sitting leaves it: the text that it asks for, and its provenance.
+
+    Raises:
+        ConflictError: other data than on record.
+    """
+    first = found.header.provenance
+    sittings = [first, *first.get("resumed", [])]
     data = [facts.get("fingerprints", {}).get("data") for facts in (first, now)]
     if data[0] != data[1]:
         rule = f"the data is not what the study was started on (SHA-256 {data[1]}, was {data[0]})"
         way_out = "Bring back the files, or start another study with --name."
-        raise ConflictError(Problem(f"study {book.name!r}", rule, way_out))
-    if _facts(now) in [_facts(facts) for facts in (first, *later)]:
-        return header
-    return book.annotate(header, {**first, "resumed": [*later, now]})
+        raise ConflictError(Problem(f"study {study.name!r}", rule, way_out))
+    changed = changes(found.header.text, study.text, but=PASSING)
+    sitting = {**now, "changes": changed} if changed else now
+    if _is_news(sitting, sittings):
+        first = {**first, "resumed": [*sittings[1:], sitting]}
+    return replace(found.header, text=study.text, hash=study.hash, provenance=first)
 
 
-def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _is_news(sitting: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a sitting is worth a word: on something else than any before, or asking for more.
+
+    A change that the last sitting put on record, and was killed before it made it, is none.
+    """
+    if "changes" in sitting:
+        return _facts(sitting) != _facts(before[-1])
+    asked = overrides(before[0])
+    known = [_facts(facts, but="changes") for facts in before]
+    more = {**asked, **sitting.get("overrides", {})} != asked
+    return more or _facts(sitting) not in known
+
+
+def _facts(provenance: Mapping[str, Any], *, but: str = "") -> dict[str, Any]:
     """What makes two sittings differ: not when they began, nor how the study was asked for."""
-    passing = {"collected_at", "overrides", "resumed"}
+    passing = {"collected_at", "overrides", "resumed", but}
     return {key: value for key, value in provenance.items() if key not in passing}
 
 
-def _named(store: Store) -> dict[str, Book]:
-    return {book.name: book for book in books(store)}
-
-
-def _others(known: Mapping[str, Book]) -> str:
+def _others(known: Mapping[str, Generations]) -> str:
     return f"Studies on record: {', '.join(sorted(known))}." if known else ""

@@ -8,7 +8,7 @@ value of a lower fidelity as if it were of the modelled one.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -20,6 +20,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from mmsearch.sampling.book import plain
 from mmsearch.sampling.halving import reached
 from mmsearch.seeds import derive
 from mmsearch.space import Choice, IntLogUniform, IntUniform, LogUniform, Primitive, Uniform
@@ -34,16 +35,20 @@ DRAWS = 10
 small space runs out of others."""
 
 
-def propose(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
+def propose(
+    study: Study, trials: Sequence[Trial], *, outside: Collection[int] = ()
+) -> dict[str, Any]:
     """Configuration of the next trial, complete; the published one comes first.
 
     Args:
         study: space, sampler and seed.
         trials: all trials on record, by number.
+        outside: numbers of those that do not belong to the space: the sampler is not told of them.
     """
     if not trials:
         return dict(study.published)
     seed = derive(study.seed, len(trials), 0, "proposal")
+    trials = [trial for trial in trials if trial.number not in outside]
     throwaway = _throwaway(study, trials, seed)
     known = [trial.coordinates for trial in trials]
     config: dict[str, Any] = {}
@@ -52,6 +57,18 @@ def propose(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
         if study.coordinates(config) not in known:
             break
     return config
+
+
+def belongs(study: Study, config: Mapping[str, Any]) -> bool:
+    """Whether the study could propose this configuration.
+
+    It lies inside the space, and what the space does not name is as in every proposal.
+    """
+    if study.space.misfits(config, place=""):
+        return False
+    answers = {name: answer for name, (_, answer) in study.space.primitives(config).items()}
+    again = study.space.assign(lambda name, _: answers[name])
+    return plain(study.configuration(again)) == plain(config)
 
 
 def parameters(study: Study, trial: Trial) -> tuple[dict[str, Scalar], dict[str, BaseDistribution]]:

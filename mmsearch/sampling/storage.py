@@ -139,6 +139,19 @@ def driving(url: str, study: str, *, create: bool) -> Iterator[Store]:
         yield store
 
 
+def is_there(url: str) -> bool:
+    """Whether a record can be at the URL: there is a file, or the tables that Optuna makes.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    path = file_of(url)
+    if path and not path.exists():
+        return False
+    with failing(url, "read"):
+        return url.startswith(JOURNAL) or _has_tables(url, _options(url))
+
+
 def _driven_file(url: str, path: Path, stack: ExitStack, *, create: bool) -> Store:
     path.parent.mkdir(parents=True, exist_ok=True)
     locked = stack.enter_context(only_driver(path))
@@ -158,7 +171,7 @@ def _connect(url: str, *, create: bool) -> BaseStorage:
     path = file_of(url)
     if url.startswith(JOURNAL) and path:
         return journal.connect(path)
-    options = {"connect_args": {"timeout": PATIENCE_S}} if path else {}
+    options = _options(url)
     tables = _has_tables(url, options)
     if not (tables or create):
         raise _no_record(place_of(url))
@@ -186,6 +199,10 @@ def _require_version(url: str, optuna: RDBStorage) -> None:
         else "Use the version of Optuna that wrote it, or a newer one."
     )
     raise StorageError(Problem(place_of(url), rule, way_out))
+
+
+def _options(url: str) -> dict[str, Any]:
+    return {"connect_args": {"timeout": PATIENCE_S}} if file_of(url) else {}
 
 
 def _has_tables(url: str, options: dict[str, Any]) -> bool:

@@ -4,23 +4,27 @@ Unusual: nothing is merged, inherited or interpolated. A study is one file, over
 values in it before it is checked, and its resolved text is all that a record needs to keep.
 """
 
-from mmsearch.study.difference import difference
+from mmsearch.study.difference import FREE, PASSING, changes, difference, widens
 from mmsearch.study.files import find, known
 from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
 from mmsearch.study.overrides import parse_override
 from mmsearch.study.reader import load, loads
 
 __all__ = [
+    "FREE",
+    "PASSING",
     "Budget",
     "Objective",
     "Resources",
     "Sampler",
     "Scheduler",
     "Study",
+    "changes",
     "difference",
     "find",
     "known",
     "load",
     "loads",
     "parse_override",
+    "widens",
 ]

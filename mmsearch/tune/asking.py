@@ -4,14 +4,16 @@ Unusual: imports no engine, so that a mistake is answered before any of them is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmsearch import methods
+from mmsearch import methods, provenance
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
+from mmsearch.trial import Record
+from mmsearch.tune.agreement import Widening, must_agree, on_record
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Request:
     storage: str | None
     address: str | None
     resume: bool
+    widen: bool
+    """Whether the study on record may go on in another space and with more epochs."""
     dry_run: bool
 
 
@@ -43,22 +47,50 @@ class Place:
         Raises:
             StudyError: the name would lie elsewhere than in `OUT`.
         """
-        if name in {"", ".", ".."} or Path(name).name != name:
-            raise StudyError(
-                Problem("--name", f"must be the name of a folder, got {name!r}", "Leave out any /.")
-            )
+        if name in {"", ".", ".."} or Path(name).name != name or "@" in name:
+            rule = f"must be the name of a folder, without @, got {name!r}"
+            raise StudyError(Problem("--name", rule, "Leave out any / and @."))
         folder = (request.out / name).resolve()
         return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
 
 
-def study_of(request: Request) -> tuple[Study, Place]:
-    """The study that a request names, and where it lies.
+@dataclass(frozen=True)
+class Asked:
+    """What a request comes to."""
+
+    study: Study
+    place: Place
+    record: Record | None
+    """What is on record of the study already."""
+
+
+def answer(request: Request) -> Asked:
+    """The study that a request names, where it lies, and what is on record of it.
+
+    A study on record goes on when what is asked for is the same, or may go on differently.
 
     Raises:
         MmsearchError: a mistake in the study or its overrides, or a contradiction of the record.
     """
-    place = Place.of(request, request.name or Path(request.study).stem)
-    return (_recorded(request, place) if request.resume else _asked(request, {})), place
+    from mmsearch import sampling
+
+    name = request.name or Path(request.study).stem
+    place = Place.of(request, name)
+    # A folder that was renamed, or is a copy, holds its study under the name it was begun with.
+    known_as = name if request.storage else None
+    if request.resume:
+        record = sampling.read(place.storage, known_as)
+        study = _again(request, record)
+    else:
+        study = _asked(request, {})
+        record = sampling.find(place.storage, known_as)
+    if record:
+        study = replace(study, name=record.name)
+        must_agree(study, record, place.folder, widening=_wanted(request))
+    elif request.widen:
+        rule = f"there is no study {name!r} on record that could go on in another space"
+        raise ConflictError(Problem("--widen", rule, "Leave it out to start the study."))
+    return Asked(study, place, record)
 
 
 def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
@@ -70,31 +102,21 @@ def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:
     )
 
 
-def _recorded(request: Request, place: Place) -> Study:
-    """The study on record, if what is asked for now does not contradict it.
-
-    Overrides of the first sitting need not be said again; its file may have gone.
-    """
-    from mmsearch import sampling
-
-    record = sampling.read(place.storage)
-    first = record.provenance.get("overrides", {})
-    on_record = studies.loads(
-        record.study_text, place="the record", schema_of=methods.schema_of, name=record.name
-    )
+def _again(request: Request, record: Record) -> Study:
+    """The study to go on with: earlier overrides hold, and its file may have gone."""
     try:
-        asked = _asked(request, first)
+        studies.find(request.study)
     except StudyError:
-        if Path(request.study).suffix or request.overrides:
+        if Path(request.study).suffix:
             raise
-        return on_record
-    differences = studies.difference(on_record, asked)
-    if differences:
-        raise ConflictError(
-            Problem(
-                f"study {record.name!r} at {place.folder}",
-                "what is asked for is not what is on record: " + "; ".join(differences),
-                "Leave out what differs to go on with it, or start another study with --name.",
-            )
-        )
-    return asked
+        # A deadline is of one sitting.
+        overrides = {"budget.wall_hours": None, **request.overrides}
+        return on_record(record, overrides)
+    return _asked(request, provenance.overrides(record.provenance))
+
+
+def _wanted(request: Request) -> Widening:
+    """How far a request lets the study on record go on differently."""
+    if request.widen:
+        return "space"
+    return "epochs" if "budget.max_epochs" in request.overrides else "nothing"

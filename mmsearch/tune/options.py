@@ -9,7 +9,7 @@ import typer
 
 from mmsearch.errors import MmsearchError, Problem, StudyError
 from mmsearch.study import parse_override
-from mmsearch.tune.asking import Request, study_of
+from mmsearch.tune.asking import Request, answer
 
 INTERRUPTED_EXIT = 130
 
@@ -46,7 +46,13 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         str | None, typer.Option(help="A running Ray cluster: auto, or host:port.")
     ] = None,
     *,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a recorded study.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Only go on: overrides on record hold.")
+    ] = False,
+    widen: Annotated[
+        bool,
+        typer.Option("--widen", help="Go on in another space, with all trials on record."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, train nothing.")
     ] = False,
@@ -67,11 +73,11 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         overrides |= dict(parse_override(text) for text in set_ or [])
         if deadline:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
-        request = Request(study, overrides, out, name, storage, address, resume, dry_run)
-        asked, place = study_of(request)
+        request = Request(study, overrides, out, name, storage, address, resume, widen, dry_run)
+        asked = answer(request)
         from mmsearch.tune.session import run
 
-        finished = run(request, asked, place)
+        finished = run(request, asked)
     except MmsearchError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
@@ -80,7 +86,7 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         print(f"error: {_disk(error)}", file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        print("stopped at once; the same command with --resume goes on", file=sys.stderr)
+        print("stopped at once; the same command goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED_EXIT) from None
     if not finished:
         raise typer.Exit(INTERRUPTED_EXIT)
@@ -91,7 +97,7 @@ def _disk(error: OSError) -> Problem:
     return Problem(
         str(error.filename or "a file of the study"),
         (error.strerror or str(error)).lower(),
-        "Mend that, then go on with the same command and --resume.",
+        "Mend that, then go on with the same command.",
     )
 
 

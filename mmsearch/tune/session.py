@@ -6,27 +6,28 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
+from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.search import Site, search
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
-from mmsearch.study import Study
-from mmsearch.trial import Record
-from mmsearch.tune.asking import Place, Request
+from mmsearch.sampling import Ledger
+from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
 from mmsearch.tune.quiet import engines_to
-from mmsearch.tune.talk import closing, opening, plan
+from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
 FEATURES = ".features"
 """Folder, beside the studies, of what networks make of raw modalities."""
 
 
-def run(request: Request, study: Study, place: Place) -> bool:
+def run(request: Request, asked: Asked) -> bool:
     """Runs one sitting; returns whether every trial of the budget has its ending.
 
     Raises:
         MmsearchError: a mistake of the user; nothing was started and nothing written over.
     """
+    study = asked.study
     config = methods.complete(study.method, study.published)
     training.check(study, config)
     found = datasets.load(study.dataset, folder=study.data)
@@ -35,11 +36,13 @@ def run(request: Request, study: Study, place: Place) -> bool:
     training.check(study, config, task=task)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(*opening(study, views.data, task, backbones.of_config(config)), sep="\n")
+    if asked.record:
+        console.print(standing(asked.record, study))
     if request.dry_run:
         Console().print(plan(study))
         return True
     _compute(views)
-    return _search(request, study, place, views.data)
+    return _sit(request, asked, views.data)
 
 
 def _compute(views: backbones.Plan) -> None:
@@ -51,37 +54,45 @@ def _compute(views: backbones.Plan) -> None:
             backbones.compute(one, advance=partial(bar.advance, line))
 
 
-def _search(request: Request, study: Study, place: Place, data: SearchData) -> bool:
+def _sit(request: Request, asked: Asked, data: SearchData) -> bool:
     # A deadline is of one sitting; all else that was asked for need not be said again.
     kept = {key: value for key, value in request.overrides.items() if key != "budget.wall_hours"}
     facts = provenance.collect(data.fingerprint) | {"overrides": kept}
+    study, place = asked.study, asked.place
     with (
         sampling.open_ledger(
-            place.storage, study, provenance=facts, resume=request.resume
+            place.storage,
+            study,
+            provenance=facts,
+            resume=asked.record is not None,
+            holds=Shelf(place.folder / "checkpoints").holds,
         ) as ledger,
         engines_to(place.folder / "logs" / "driver.log") as terminal,
     ):
-        console = Console(file=terminal)
-        files = Files(place.folder, study, ledger.record)
-        names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
-        curves = Curves(place.folder / "tensorboard", study, metrics=names)
-        curves.catch_up(ledger.record())
-        with View(console, study, ledger.record) as view:
-            try:
-                reason = search(
-                    ledger,
-                    data,
-                    site=Site(place.folder, request.address),
-                    listeners=(curves, files, view),
-                    notice=view.notice,
-                )
-            finally:
-                files.write()
+        console = Console(file=terminal, markup=False, highlight=False, soft_wrap=True)
+        if asked.record and ledger.record().generation > asked.record.generation:
+            console.print(widened(ledger.record()))
+        reason = _search(ledger, data, Site(place.folder, request.address), console)
         record = ledger.record()
-    _say_goodbye(record, study, place, reason)
+    lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
+    Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
     return reason is None
 
 
-def _say_goodbye(record: Record, study: Study, place: Place, reason: str | None) -> None:
-    lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
-    Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
+def _search(ledger: Ledger, data: SearchData, site: Site, console: Console) -> str | None:
+    """Puts right what a killed sitting left beside the record, then trains what is missing."""
+    study = ledger.study
+    files = Files(site.out, study, ledger.record)
+    names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
+    curves = Curves(site.out / "tensorboard", study, metrics=names)
+    curves.catch_up(ledger.record())
+    Shelf(site.out / "checkpoints").catch_up(ledger.record())
+    try:
+        if not ledger.unfinished:
+            return None
+        with View(console, study, ledger.record) as view:
+            return search(
+                ledger, data, site=site, listeners=(curves, files, view), notice=view.notice
+            )
+    finally:
+        files.write()

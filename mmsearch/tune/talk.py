@@ -34,6 +34,25 @@ def opening(study: Study, data: SearchData, task: Task, backbones: Sequence[Chos
     ]
 
 
+def standing(record: Record, study: Study) -> str:
+    """What is on record of a study that goes on."""
+    counts = summary(record).counts
+    ended = sum(counts.values()) - counts["running"]
+    told = f"  on record   {ended} of {study.budget.trials} trials have their ending"
+    if ended >= study.budget.trials:
+        return f"{told}: the study is finished"
+    return f"{told}, {counts['running']} run: going on"
+
+
+def widened(record: Record) -> str:
+    """What became of the trials when a study went on in a new generation."""
+    counts = summary(record).counts
+    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    return (
+        f"  generation  {record.generation}, with every trial of the one before: {told or 'none'}"
+    )
+
+
 def plan(study: Study) -> Table:
     """The space, as the appendix of a paper prints it, for --dry-run."""
     table = Table("parameter", "distribution", "values", "only when", title="search space")
@@ -52,7 +71,7 @@ def closing(
     standing = f"{told or 'no trial'} of {study.budget.trials}"
     lines = ["", f"{study.name}: {standing}; {spent} of training"]
     if reason:
-        lines.append(f"  ended early: {reason}. Go on with the same command and --resume")
+        lines.append(f"  ended early: {reason}. Go on with the same command")
     if counts.incumbent is None:
         return [*lines, "  no trial has completed yet, so there is no incumbent"]
     lines += [f"  {incumbent_line(counts)}", f"  {describe_trial(counts.incumbent)}"]

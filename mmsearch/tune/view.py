@@ -70,7 +70,9 @@ class View:
 
     def notice(self, reason: str) -> None:
         """Says that the search winds down."""
-        text = f"{reason}: saving what runs; Ctrl-C ends at once, --resume goes on either way"
+        text = (
+            f"{reason}: saving what runs; Ctrl-C ends at once, the same command goes on either way"
+        )
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, trial: Trial) -> str:
