@@ -77,7 +77,7 @@ def assert_whole(record: Record, folder: Path) -> None:
         starts = [segment.start_epoch for segment in trial.segments]
         assert starts == sorted(starts)
     wanted = {t.number: t.checkpoint for t in (record.published, record.incumbent) if t}
-    kept = {str(path.relative_to(folder)) for path in folder.glob("checkpoints/*/*")}
+    kept = {path.relative_to(folder).as_posix() for path in folder.glob("checkpoints/*/*")}
     assert kept == {checkpoint.uri for checkpoint in wanted.values() if checkpoint}
 
 

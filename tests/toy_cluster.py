@@ -113,7 +113,8 @@ class Sitting:
         self._begun: dict[str, int] = {}
         self._epoch: dict[str, int] = {}
         self._folder: dict[str, Path] = {}
-        Shelf(folder / "checkpoints").catch_up(self.ledger.record())
+        self._shelf = Shelf(folder / "checkpoints")
+        self._shelf.catch_up(self.ledger.record())
         self._dispatcher = Dispatcher(
             self.ledger, out=folder, gangs=world.gangs, post=self._post, listeners=listeners
         )
@@ -132,7 +133,9 @@ class Sitting:
             trial = self.ledger.trial(order.number)
             assert (order.config, order.seed) == (trial.config, trial.seed)
             assert order.seed == Seed(self._world.study.seed, order.number)
-            assert order.checkpoint == trial.checkpoint
+            saved = trial.checkpoint
+            assert order.checkpoint == (self._shelf.find(saved) if saved else None)
+            assert (order.checkpoint is None) == (saved is None), "a checkpoint is lost"
             assert trial.segments[-1].start_epoch == start_epoch(order.checkpoint)
             self._begun[gang] = order.number
             self._epoch[gang] = _load(order)

@@ -125,8 +125,8 @@ def _verdict(study: Study, trials: list[Trial], rung: int, own: float) -> Verdic
 
 def _told(folder: Path) -> list[tuple[int, str, dict[str, Any]]]:
     """All proposals and entries of a record by trial, in the order in which they were written."""
-    with reading(journal(folder)) as storage:
-        (book,) = books(journal(folder), storage)
+    with reading(journal(folder)) as store, store.reading() as storage:
+        (book,) = books(store)
         trials = storage.get_all_trials(book._study_id)
     told = [(trial.number, "proposal", trial.user_attrs) for trial in trials]
     told += [

@@ -22,8 +22,6 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from optuna.storages import BaseStorage
-
 from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling.book import (
     CONTINUED_BY,
@@ -36,6 +34,7 @@ from mmsearch.sampling.book import (
 )
 from mmsearch.sampling.entries import Entry
 from mmsearch.sampling.naming import split, title
+from mmsearch.sampling.storage import Store
 from mmsearch.study import Study
 from mmsearch.trial import Checkpoint, Completed, Trial
 
@@ -55,9 +54,8 @@ class Generation:
 class Generations:
     """All that a storage holds of one study."""
 
-    def __init__(self, url: str, storage: BaseStorage, name: str) -> None:
-        self._url = url
-        self._storage = storage
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
         self._name = name
         self._books: dict[int, Book] = {}
 
@@ -116,15 +114,15 @@ class Generations:
         return book
 
     def _shelved(self, number: int, header: Header) -> Book:
-        return shelve(self._url, self._storage, title(self._name, number), header.direction)
+        return shelve(self._store, title(self._name, number), header.direction)
 
 
-def shelves(url: str, storage: BaseStorage) -> dict[str, Generations]:
+def shelves(store: Store) -> dict[str, Generations]:
     """All studies of a storage, by name."""
     found: dict[str, Generations] = {}
-    for book in books(url, storage):
+    for book in books(store):
         name, number = split(book.name)
-        found.setdefault(name, Generations(url, storage, name)).hold(number or 1, book)
+        found.setdefault(name, Generations(store, name)).hold(number or 1, book)
     return found
 
 

@@ -15,7 +15,7 @@ from mmsearch.errors import Problem, StorageError
 
 OPENING = b'{"op_code"'
 """How the first line of every journal begins: no other file is ever cut."""
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 """How long a writer may hold Optuna's lock before it counts as dead; an append takes a few ms."""
 
 
@@ -61,11 +61,24 @@ def mend(path: Path) -> None:
 
 
 def _free(link: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while link.is_symlink():
-        if time.monotonic() > deadline:
+    """Removes the lock of a dead writer: one that stands while a live one's comes and goes."""
+    standing, since = _identity(link), time.monotonic()
+    while standing is not None:
+        if time.monotonic() - since > PATIENCE_S:
             link.unlink(missing_ok=True)
+            return
         time.sleep(0.02)
+        found = _identity(link)
+        if found != standing:
+            standing, since = found, time.monotonic()
+
+
+def _identity(link: Path) -> tuple[int, int] | None:
+    try:
+        found = link.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _whole(content: bytes) -> int:

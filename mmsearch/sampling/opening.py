@@ -5,15 +5,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from optuna.storages import BaseStorage
-
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.provenance import overrides
 from mmsearch.sampling.book import Book, Header, plain
 from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
 from mmsearch.sampling.ledger import Ledger, record_of
 from mmsearch.sampling.naming import split
-from mmsearch.sampling.storage import driving, is_there, place_of, reading
+from mmsearch.sampling.storage import Store, driving, is_there, reading
 from mmsearch.study import FREE, PASSING, Study, changes
 from mmsearch.trial import Record
 
@@ -48,12 +46,12 @@ def open_ledger(
     """
     resources = ExitStack()
     try:
-        storage = resources.enter_context(driving(url, create=not resume))
+        store = resources.enter_context(driving(url, study.name, create=not resume))
         facts = plain(dict(provenance))
         if resume:
-            book, header = _resume(url, storage, study, facts, holds)
+            book, header = _resume(store, study, facts, holds)
         else:
-            book, header = _start(url, storage, study, facts)
+            book, header = _start(store, study, facts)
         return Ledger(study, book, header, leave=resources.close)
     except BaseException:
         resources.close()
@@ -71,13 +69,13 @@ def read(url: str, name: str | None = None) -> Record:
     Raises:
         StorageError: absent, unreadable, damaged, of another schema version, or without the study.
     """
-    with reading(url) as storage:
-        known = shelves(url, storage)
-        found = _wanted(url, known, name)
+    with reading(url) as store:
+        known = shelves(store)
+        found = _wanted(store, known, name)
         if found is None:
             wanted = f"the study {name!r}" if name is not None else "a study"
             raise StorageError(
-                Problem(place_of(url), f"the record does not hold {wanted}", _others(known))
+                Problem(store.place, f"the record does not hold {wanted}", _others(known))
             )
         return _record(found)
 
@@ -90,15 +88,15 @@ def find(url: str, name: str | None = None) -> Record | None:
     """
     if not is_there(url):
         return None
-    with reading(url) as storage:
-        found = _wanted(url, shelves(url, storage), name)
+    with reading(url) as store:
+        found = _wanted(store, shelves(store), name)
         return _record(found) if found else None
 
 
-def _wanted(url: str, known: Mapping[str, Generations], name: str | None) -> Generation | None:
+def _wanted(store: Store, known: Mapping[str, Generations], name: str | None) -> Generation | None:
     if name is None and len(known) > 1:
         rule = f"the record holds several studies: {', '.join(sorted(known))}"
-        raise StorageError(Problem(place_of(url), rule, "Say which one with --name."))
+        raise StorageError(Problem(store.place, rule, "Say which one with --name."))
     study, number = split(next(iter(known), "") if name is None else name)
     return known[study].find(number) if study in known else None
 
@@ -107,28 +105,26 @@ def _record(found: Generation) -> Record:
     return record_of(found.book, found.header, [h.trial for h in found.book.histories()])
 
 
-def _start(
-    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any]
-) -> tuple[Book, Header]:
-    generations = shelves(url, storage).get(study.name) or Generations(url, storage, study.name)
+def _start(store: Store, study: Study, provenance: Mapping[str, Any]) -> tuple[Book, Header]:
+    generations = shelves(store).get(study.name) or Generations(store, study.name)
     if generations.find():
         rule = f"study {study.name!r} is already on record"
         way_out = "Add --resume to go on with it, or use another --name."
-        raise ConflictError(Problem(place_of(url), rule, way_out))
+        raise ConflictError(Problem(store.place, rule, way_out))
     header = _header(study, provenance)
     return generations.begin(header), header
 
 
 def _resume(
-    url: str, storage: BaseStorage, study: Study, provenance: Mapping[str, Any], holds: Holds
+    store: Store, study: Study, provenance: Mapping[str, Any], holds: Holds
 ) -> tuple[Book, Header]:
-    known = shelves(url, storage)
+    known = shelves(store)
     generations = known.get(study.name)
     found = generations.find() if generations else None
     if generations is None or found is None:
         rule = f"study {study.name!r} is not on record, so it cannot be resumed"
         way_out = f"Start it without --resume. {_others(known)}".strip()
-        raise StorageError(Problem(place_of(url), rule, way_out))
+        raise StorageError(Problem(store.place, rule, way_out))
     header = _continued(found, study, provenance)
     generations.settle(found)
     if not changes(found.header.text, study.text, but=FREE):

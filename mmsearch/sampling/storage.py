@@ -1,30 +1,103 @@
-"""From a URL to an open Optuna storage, with every way that can fail told in our own words.
+"""An open storage: to read a record, or to drive its study alone.
 
-`journal:///absolute/path/study.journal` is Optuna's journal file, which optuna-dashboard opens live
-by its path. Every other URL is handed to Optuna's database storage; for `sqlite:///path` the file
-is looked after as a journal's is. Only files are locked against a second driver: on a database
-server, seeing to it that each study has one driver is up to the user.
+Unusual: a write that failed is the last one of a sitting. Whether it reached the disk or the server
+is not known then, and only opening the record again tells; so nothing is lost or written twice.
+Before each write the driver makes sure that it still holds its lock and its file.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import optuna
-import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import NullPool, create_engine, inspect, text
 
 from mmsearch.errors import Problem, StorageError
 from mmsearch.sampling import journal
-from mmsearch.sampling.lock import only_driver
+from mmsearch.sampling.failures import FAILURES, RESTORE, damaged, failing, failure
+from mmsearch.sampling.grip import held
+from mmsearch.sampling.lock import Check, only_driver
+from mmsearch.sampling.server import only_driver_of
+from mmsearch.sampling.urls import JOURNAL, engine_url, file_of, place_of
 
-JOURNAL = "journal://"
-SQLITE = "sqlite:///"
+PATIENCE_S = 20.0
+"""How long SQLite waits for another program's write to end."""
+
+
+class Store:
+    """Optuna's storage at a URL, with all that can fail told in our own words."""
+
+    def __init__(
+        self,
+        url: str,
+        optuna: BaseStorage,
+        *,
+        checks: Sequence[Check] = (),
+        mend: Callable[[], None] | None = None,
+    ) -> None:
+        """Takes over an open storage.
+
+        Args:
+            url: of the storage.
+            optuna: the storage.
+            checks: what a driver must still hold before each write.
+            mend: takes back what a failed write may have left.
+        """
+        self.place = place_of(url)
+        self._url = url
+        self._optuna = optuna
+        self._checks = checks
+        self._mend = mend
+        self._failed: StorageError | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[BaseStorage]:
+        """The storage, to read from.
+
+        Raises:
+            StorageError: it cannot be read, or is damaged.
+        """
+        with failing(self._url, "read"), damaged(self._url):
+            yield self._optuna
+
+    @contextmanager
+    def writing(self) -> Iterator[BaseStorage]:
+        """The storage, for one write.
+
+        Raises:
+            StorageError: it cannot be written, or could not be before.
+        """
+        if self._failed:
+            raise self._failed
+        try:
+            for check in self._checks:
+                check()
+            yield self._optuna
+        except (*FAILURES, LookupError, StorageError) as error:
+            self._failed = self._told(error)
+            if self._mend:
+                with suppress(OSError, StorageError):
+                    self._mend()
+            raise self._failed from error
+
+    def _told(self, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            return error
+        if isinstance(error, LookupError):
+            rule = f"the record cannot be written: the study is no longer in it ({error})"
+            way_out = "Restore it from a copy, or start the study anew without --resume."
+            return StorageError(Problem(self.place, rule, way_out))
+        return failure(self._url, "written", error)
+
+    def close(self) -> None:
+        """Lets go of it."""
+        _disconnect(self._optuna)
 
 
 @contextmanager
-def reading(url: str) -> Iterator[BaseStorage]:
+def reading(url: str) -> Iterator[Store]:
     """The storage, opened so that nothing is written, while another process may write.
 
     Raises:
@@ -32,19 +105,20 @@ def reading(url: str) -> Iterator[BaseStorage]:
     """
     with failing(url, "read"):
         _must_exist(url)
-        storage = _connect(url, create=False)
+        store = Store(url, _connect(url, create=False))
     try:
-        yield storage
+        yield store
     finally:
-        _disconnect(storage)
+        store.close()
 
 
 @contextmanager
-def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
-    """The storage, mended and opened for its only driver.
+def driving(url: str, study: str, *, create: bool) -> Iterator[Store]:
+    """The storage, mended and opened for the only driver of its file, or of the study.
 
     Args:
         url: where it is.
+        study: name of what is driven.
         create: whether it is made, folders included, where it is absent.
 
     Raises:
@@ -56,13 +130,13 @@ def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
             if not create:
                 _must_exist(url)
             if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(only_driver(path))
-            if url.startswith(JOURNAL) and path and path.exists():
-                journal.mend(path)
-            storage = _connect(url, create=create)
-        stack.callback(_disconnect, storage)
-        yield storage
+                store = _driven_file(url, path, stack, create=create)
+            else:
+                lock = stack.enter_context(only_driver_of(url, study))
+                with lock.alone():
+                    store = Store(url, _connect(url, create=create), checks=[lock.check])
+        stack.callback(store.close)
+        yield store
 
 
 def is_there(url: str) -> bool:
@@ -74,91 +148,91 @@ def is_there(url: str) -> bool:
     path = file_of(url)
     if path and not path.exists():
         return False
-    if url.startswith(JOURNAL):
-        return True
     with failing(url, "read"):
-        engine = sqlalchemy.create_engine(url)
-        try:
-            return sqlalchemy.inspect(engine).has_table("studies")
-        finally:
-            engine.dispose()
+        return url.startswith(JOURNAL) or _has_tables(url, _options(url))
 
 
-FAILURES = (
-    OSError,
-    ImportError,
-    RuntimeError,
-    SQLAlchemyError,
-    optuna.exceptions.OptunaError,
-)
-"""What Optuna's storages raise when the world is not as they need it."""
-
-
-@contextmanager
-def failing(url: str, verb: str) -> Iterator[None]:
-    """Turns what a storage raises, when it cannot be `verb`, into a StorageError."""
+def _driven_file(url: str, path: Path, stack: ExitStack, *, create: bool) -> Store:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    locked = stack.enter_context(only_driver(path))
+    mend = partial(journal.mend, path) if url.startswith(JOURNAL) else None
+    if mend and path.exists():
+        mend()
+    optuna = _connect(url, create=create)
     try:
-        yield
-    except FAILURES as error:
-        rule = f"the record cannot be {verb}: {_reason(error)}"
-        raise StorageError(Problem(place_of(url), rule, _way_out(error))) from error
-
-
-def file_of(url: str) -> Path | None:
-    """The file that a URL names; None for a database on a server.
-
-    Raises:
-        StorageError: it is no URL.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not (scheme and separator and rest.strip("/")):
-        rule = "not the URL of a storage"
-        way_out = "Write journal:///path/to/study.journal or sqlite:////path/to/study.db."
-        raise StorageError(Problem(repr(url), rule, way_out))
-    if url.startswith(JOURNAL):
-        return Path(url.removeprefix(JOURNAL))
-    if url.startswith(SQLITE):
-        return Path(url.removeprefix(SQLITE).partition("?")[0])
-    return None
-
-
-def place_of(url: str) -> str:
-    """A URL as messages show it: a file by its path, a database without user and password."""
-    path = file_of(url)
-    scheme, _, rest = url.partition("://")
-    return str(path) if path else f"{scheme}://{rest.rpartition('@')[2]}"
+        there = stack.enter_context(held(path))
+    except OSError:
+        _disconnect(optuna)
+        raise
+    return Store(url, optuna, checks=[there, locked], mend=mend)
 
 
 def _connect(url: str, *, create: bool) -> BaseStorage:
     path = file_of(url)
     if url.startswith(JOURNAL) and path:
         return journal.connect(path)
-    return RDBStorage(url, skip_table_creation=not create)
+    options = _options(url)
+    tables = _has_tables(url, options)
+    if not (tables or create):
+        raise _no_record(place_of(url))
+    with damaged(url):
+        # An older Optuna's tables must not get newer ones beside them.
+        optuna = RDBStorage(
+            engine_url(url), options, skip_compatibility_check=True, skip_table_creation=tables
+        )
+    try:
+        _require_version(url, optuna)
+    except BaseException:
+        _disconnect(optuna)
+        raise
+    return optuna
 
 
-def _disconnect(storage: BaseStorage) -> None:
-    storage.remove_session()
-    if isinstance(storage, RDBStorage):
-        storage.engine.dispose()
+def _require_version(url: str, optuna: RDBStorage) -> None:
+    found, ours = optuna.get_current_version(), optuna.get_head_version()
+    if found == ours:
+        return
+    rule = f"Optuna's tables in it have version {found}, and this Optuna reads {ours}"
+    way_out = (
+        "Copy it, then run `optuna storage upgrade --storage` with its URL."
+        if found in optuna.get_all_versions()
+        else "Use the version of Optuna that wrote it, or a newer one."
+    )
+    raise StorageError(Problem(place_of(url), rule, way_out))
+
+
+def _options(url: str) -> dict[str, Any]:
+    return {"connect_args": {"timeout": PATIENCE_S}} if file_of(url) else {}
+
+
+def _has_tables(url: str, options: dict[str, Any]) -> bool:
+    """Whether Optuna's tables are there; a database in a file is looked over first.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    engine = create_engine(engine_url(url), poolclass=NullPool, **options)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            found = connection.scalar(text("PRAGMA quick_check(1)"))
+            if found != "ok":
+                rule = f"the record is damaged: {str(found).splitlines()[-1]}"
+                raise StorageError(Problem(place_of(url), rule, RESTORE))
+        return inspect(connection).has_table("version_info")
+
+
+def _disconnect(optuna: BaseStorage) -> None:
+    optuna.remove_session()
+    if isinstance(optuna, RDBStorage):
+        optuna.engine.dispose()
 
 
 def _must_exist(url: str) -> None:
     path = file_of(url)
     if path and not path.exists():
-        way_out = "Start the study without --resume, or name the storage that it was started with."
-        raise StorageError(Problem(str(path), "no record here", way_out))
+        raise _no_record(str(path))
 
 
-def _reason(error: Exception) -> str:
-    """The root of an error in one line; Optuna wraps what a database says in a guess of its own."""
-    cause = error.__cause__ or error
-    words = getattr(cause, "strerror", None) or str(cause).partition("\n")[0]
-    return words.rstrip(".")
-
-
-def _way_out(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "Ask its owner for the right to read and write it."
-    if isinstance(error, ImportError):
-        return "Install the driver of this database, or use a journal file."
-    return "Look at the file, the disk or the database server, then go on with the same command."
+def _no_record(place: str) -> StorageError:
+    way_out = "Start the study without --resume, or name the storage that it was started with."
+    return StorageError(Problem(place, "no record here", way_out))
