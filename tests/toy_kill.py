@@ -74,13 +74,14 @@ def watched(folder: Path) -> Iterator[list[Moment]]:
 def decisions(folder: Path, *, only_rungs: bool = False) -> list[tuple[int, str, dict[str, Any]]]:
     """All that was decided, in order: proposals, observations with verdicts, losses, endings.
 
-    Left out is what a kill may add: segments, checkpoints of epochs that are on record, times.
+    Left out is what a kill may add: segments, checkpoints of epochs that are on record, times, and
+    the numbers and seals of entries, which follow from those.
 
     Args:
         folder: of the study.
         only_rungs: leaves out, too, what depends on observations between rungs.
     """
-    hidden = {"event", "started_at", "ended_at"}
+    hidden = {"event", "started_at", "ended_at", "nth", "seal"}
     if only_rungs:
         hidden |= {"seen", "epochs", "value", "value_epoch", "checkpoint", "ending"}
     return [
