@@ -26,6 +26,7 @@ from mmsearch.sampling import Ledger
 from mmsearch.trial import (
     Completed,
     Ending,
+    Loss,
     Observation,
     Segment,
     Stopped,
@@ -82,9 +83,9 @@ class Dispatcher:
                 self._next(gang)
             case Stretch():
                 self._stretch(gang, report)
-            case Broken(number):
+            case Broken(number, loss=loss):
                 assert self._training.get(gang) == number
-                self._lost(gang)
+                self._lost(gang, loss)
                 self._next(gang)
 
     def gone(self, gang: str) -> None:
@@ -139,9 +140,9 @@ class Dispatcher:
             listener.ended(self._ledger.trial(number))
         self._shelf.tidy(self._ledger.record())
 
-    def _lost(self, gang: str) -> None:
+    def _lost(self, gang: str, loss: Loss = "lost") -> None:
         number = self._training.pop(gang)
-        if not self._ledger.lost(number):
+        if not self._ledger.lost(number, loss):
             self._after(number)
 
     def _next(self, gang: str) -> None:

@@ -84,6 +84,30 @@ def room(resources: Resources) -> Room:
     return Room(min(fits, resources.concurrent or fits), per_worker)
 
 
+def check(mail: Any) -> None:
+    """Looks whether Ray still stands; costs nothing to speak of.
+
+    Without its raylet, Ray ends this process and says nothing. Only one that `start` started is
+    looked at.
+
+    Args:
+        mail: what is pending as long as the orders to the gangs are carried.
+
+    Raises:
+        ClusterError: a process without which the search cannot go on has died.
+    """
+    node = ray._private.worker._global_node  # noqa: SLF001  no public way to ask
+    if any(name == "raylet" for name, _ in node.dead_processes()):
+        raise _fallen("the raylet of this machine")
+    if ray.wait([mail], timeout=0)[0]:
+        raise _fallen("the process that carries the orders to the gangs")
+
+
+def _fallen(what: str) -> ClusterError:
+    way_out = "Nothing on record is lost: go on with the same command and --resume."
+    return ClusterError(Problem("Ray", f"{what} has died", way_out))
+
+
 def stop() -> None:
     """Leaves the cluster; one that `start` started ends."""
     ray.shutdown()

@@ -36,5 +36,8 @@ def _predict(engines: Engines, split: Batch) -> Float[Tensor, "split ..."]:
     rows = share.of(torch.arange(len(split)))
     # Every worker makes as many passes as the one with most rows: stage 3 needs all at each.
     passes = -(-max(share.sizes) // ROWS)
-    parts = [engines.predict(engines.take(split, part)) for part in rows.tensor_split(passes)]
+    parts: list[Tensor] = []
+    for part in rows.tensor_split(passes):
+        parts.append(engines.predict(engines.take(split, part)))
+        engines.worker.pulse()
     return share.gather(torch.cat(parts))
