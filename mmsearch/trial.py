@@ -13,7 +13,9 @@ from mmsearch.seeds import Seed
 
 Scalar = float | int | str | bool
 Direction = Literal["minimize", "maximize"]
-FailureReason = Literal["nan", "oom", "lost", "error"]
+Loss = Literal["lost", "hang", "oom"]
+"""How a gang came to nothing: it died, it hung, or its machine had no memory left."""
+FailureReason = Literal["nan", "error"] | Loss
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Failed:
-    """Error, NaN, out of memory, or lost more often than allowed."""
+    """Error, NaN, out of memory; lost, or hung, more often than allowed."""
 
     reason: FailureReason
     message: str
@@ -117,6 +119,8 @@ class Trial:
     segments: tuple[Segment, ...] = ()
     attempts: int = 0
     """Segments that ended because a gang was lost."""
+    loss: Loss = "lost"
+    """How, if it was the same each time."""
     seen: int = 0
     """What the configuration was proposed from: as many proposals, epochs and endings."""
     started_at: float | None = None

@@ -169,3 +169,12 @@ def test_gangs_that_die_one_after_another_end_the_search_with_the_reason():
     desk.on_trial_error(None, gang("c"))
     with pytest.raises(ClusterError, match=r"3 gangs died one after another .* no torch"):
         raise failures[0]
+
+
+def test_a_ray_that_does_not_start_is_told_with_its_reason(monkeypatch):
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002  as Ray
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ClusterError, match=r"Ray: it does not start .*timed out.* --resume"):
+        machines.start(None)

@@ -17,6 +17,7 @@ from mmsearch.trial import (
     Completed,
     Ending,
     Failed,
+    Loss,
     Observation,
     Record,
     Running,
@@ -64,12 +65,12 @@ class FakeLedger:
     def release(self, number: int) -> None:
         self.claimed.remove(number)
 
-    def lost(self, number: int) -> bool:
+    def lost(self, number: int, loss: Loss = "lost") -> bool:
         self.claimed.remove(number)
         attempts = self.trials[number].attempts + 1
         self._change(number, attempts=attempts)
         if attempts >= 3:
-            self._change(number, state=Failed("lost", ""))
+            self._change(number, state=Failed(loss, ""))
         return attempts < 3
 
     def observe(
@@ -222,6 +223,14 @@ def test_a_trial_lost_three_times_fails_and_the_study_ends(tmp_path):
         lab.dispatcher.reported("gang-0", Broken(0, "a worker died"))
     assert lab.ledger.trials[0].state == Failed("lost", "")
     assert lab.mail == {"gang-0": Finish()}
+
+
+def test_a_trial_that_hung_three_times_fails_by_that(tmp_path):
+    lab = Laboratory(tmp_path, trials=1, gangs=1)
+    for _ in range(3):
+        lab.mail.clear()
+        lab.dispatcher.reported("gang-0", Broken(0, "no worker moves", "hang"))
+    assert lab.ledger.trials[0].state == Failed("hang", "")
 
 
 def test_winding_down_saves_what_runs_and_leaves_it_to_be_resumed(tmp_path):

@@ -17,6 +17,7 @@ from mmsearch.trial import (
     Checkpoint,
     Completed,
     Failed,
+    Loss,
     Observation,
     Running,
     Segment,
@@ -165,6 +166,35 @@ def test_a_lost_trial_waits_to_be_resumed_until_its_attempts_are_used_up(ledger:
     assert ledger.trial(number).state == Failed("lost", "3 gangs were lost while they trained it")
     assert ledger.trial(number).attempts == ATTEMPTS
     assert ledger.waiting() == ()
+
+
+@pytest.mark.parametrize(
+    ("losses", "ending"),
+    [
+        (
+            ("hang", "hang", "hang"),
+            Failed("hang", "it hung on each of 3 gangs; its log says where"),
+        ),
+        (
+            ("oom", "oom", "oom"),
+            Failed("oom", "3 gangs were killed for want of memory while they trained it"),
+        ),
+        (("hang", "lost", "hang"), Failed("lost", "3 gangs were lost while they trained it")),
+        (("lost", "hang", "hang"), Failed("lost", "3 gangs were lost while they trained it")),
+    ],
+    ids=["hang", "oom", "lost between", "lost first"],
+)
+def test_a_trial_whose_attempts_all_ended_alike_fails_by_that(
+    tmp_path: Path, losses: tuple[Loss, ...], ending: Failed
+) -> None:
+    with start(tmp_path) as ledger:
+        number = begin(ledger)
+        ledger.lost(number, losses[0])
+    with resume(tmp_path) as ledger:
+        for loss in losses[1:]:
+            ledger.begin(number, Segment("host", 0, 1.0))
+            ledger.lost(number, loss)
+        assert ledger.trial(number).state == ending
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from mmsearch.trial import (
     Checkpoint,
     Completed,
     Failed,
+    Loss,
     Observation,
     Running,
     Segment,
@@ -89,7 +91,7 @@ class Sitting(RuleBasedStateMachine):
     def part(self, data: st.DataObject, fate: str) -> None:
         number = data.draw(st.sampled_from(sorted(self.held)))
         if fate == "lost":
-            self.ledger.lost(number)
+            self.ledger.lost(number, data.draw(st.sampled_from(get_args(Loss))))
             self.held.remove(number)
         elif fate == "release":
             self.ledger.release(number)

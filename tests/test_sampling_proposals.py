@@ -157,6 +157,7 @@ def test_each_trial_is_told_as_what_it_is_at_the_modelled_fidelity() -> None:
         (Stopped(2), {2: 0.1}),
         (Failed("lost", ""), {2: 0.1, 4: 0.1}),
         (Failed("nan", ""), {2: 0.1, 4: 0.1}),
+        (Failed("hang", ""), {2: 0.1, 4: 0.1}),
         (Running(), {2: 0.1}),
         (Running(), {2: 0.1, 4: 0.3}),
     ]
@@ -165,6 +166,7 @@ def test_each_trial_is_told_as_what_it_is_at_the_modelled_fidelity() -> None:
         for n, (state, rungs) in enumerate(others)
     ]
     assert told(RATES, trials)[ENOUGH:] == [
+        (TrialState.COMPLETE, float("inf")),
         (TrialState.COMPLETE, float("inf")),
         (TrialState.RUNNING, None),
         (TrialState.COMPLETE, 0.3),

@@ -3,7 +3,8 @@
 import gc
 import weakref
 from collections.abc import Iterator
-from math import isfinite
+from dataclasses import replace
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,13 @@ def test_patience_ends_a_trial_before_its_last_epoch(worker: Worker) -> None:
         assert [observation.epoch for observation in trainer.advance(9)] == [1, 2, 3]
         assert trainer.finished
         assert trainer.advance(9) == []
+
+
+def test_every_batch_of_training_and_evaluation_is_a_sign_of_life(worker: Worker) -> None:
+    signs: list[None] = []
+    with toy.trainer(replace(worker, pulse=lambda: signs.append(None)), {}) as trainer:
+        trainer.advance(2)
+    assert len(signs) == 2 * (ceil(toy.TRAIN / 8) + 1)
 
 
 def test_training_goes_no_further_than_it_is_told(worker: Worker) -> None:

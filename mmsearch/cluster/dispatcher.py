@@ -30,6 +30,7 @@ from mmsearch.sampling import Ledger
 from mmsearch.trial import (
     Completed,
     Ending,
+    Loss,
     Observation,
     Segment,
     Stopped,
@@ -89,9 +90,9 @@ class Dispatcher:
                 self._next(gang)
             case Stretch():
                 self._stretch(gang, report)
-            case Broken(number):
+            case Broken(number, loss=loss):
                 assert self._training.get(gang) == number
-                self._lost(gang)
+                self._lost(gang, loss)
                 self._next(gang)
 
     def gone(self, gang: str) -> None:
@@ -153,9 +154,9 @@ class Dispatcher:
             if not self._ledger.propose():
                 break
 
-    def _lost(self, gang: str) -> None:
+    def _lost(self, gang: str, loss: Loss = "lost") -> None:
         number = self._training.pop(gang)
-        if not self._ledger.lost(number):
+        if not self._ledger.lost(number, loss):
             self._after(number)
 
     def _next(self, gang: str) -> None:

@@ -16,9 +16,14 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from mmsearch.cluster.messages import Begin, Broken, Finish, Go, Order, Ready, Report, Save, Stretch
 from mmsearch.cluster.pace import Pace
-from mmsearch.cluster.worker import GangWorker
+from mmsearch.cluster.pulse import Patience, Vigil
+from mmsearch.cluster.worker import ASIDE, GangWorker
 from mmsearch.study import Study
-from mmsearch.trial import start_epoch
+from mmsearch.trial import Loss, start_epoch
+
+
+class Hung(Exception):  # noqa: N818  a fault of the world or of a trial, not a mistake of use
+    """A gang that does not move any more."""
 
 
 @ray.remote(num_cpus=0)
@@ -36,6 +41,10 @@ class Mailbox:
         """Waits for the gang's next order."""
         return await self._orders[gang].get()
 
+    async def carry(self) -> None:
+        """Answers never: whoever gets an answer knows that there is no mail any more."""
+        await asyncio.Event().wait()
+
 
 class Gang(Trainable):
     """Leads the workers of one gang; needs no CPU of its own."""
@@ -48,6 +57,7 @@ class Gang(Trainable):
         parcel: list[Any],
         mailbox: Any,
         gpus_per_worker: float,
+        patience: Patience,
     ) -> None:
         """Remembers where the mail is; the workers are built in the first step.
 
@@ -57,12 +67,14 @@ class Gang(Trainable):
             parcel: reference to the packed data, in a list so that only workers fetch it.
             mailbox: handle of the `Mailbox`.
             gpus_per_worker: share of a GPU, or how many.
+            patience: how long the workers may be still.
         """
         self._name: str = config["gang"]
         self._study = study
         (self._parcel,) = parcel
         self._mailbox = mailbox
         self._gpus = gpus_per_worker
+        self._patience = patience
         self._workers: list[Any] = []
         self._begin: Begin | None = None
         self._pace = Pace(
@@ -96,9 +108,9 @@ class Gang(Trainable):
             if not self._workers:
                 self._assemble()
             return self._train(order)
-        except ray.exceptions.RayError as error:
+        except (ray.exceptions.RayError, Hung) as error:
             self.cleanup()
-            return Broken(self._begin.number, str(error))
+            return Broken(self._begin.number, str(error), _loss(error))
 
     def _train(self, order: Begin | Go | Save) -> Stretch:
         save = isinstance(order, Save) or self._pace.saving_is_due(monotonic())
@@ -116,7 +128,7 @@ class Gang(Trainable):
     def _assemble(self) -> str:
         """Starts the workers and joins them; returns the first one's host name."""
         world_size = self._study.resources.workers
-        remote = ray.remote(GangWorker).options(
+        remote = ray.remote(concurrency_groups={ASIDE: 1})(GangWorker).options(
             num_cpus=1,
             num_gpus=self._gpus,
             scheduling_strategy=PlacementGroupSchedulingStrategy(
@@ -124,23 +136,31 @@ class Gang(Trainable):
             ),
         )
         self._workers = [
-            remote.remote(self._study, self._parcel, rank=rank) for rank in range(world_size)
+            remote.remote(self._study, self._parcel, rank=rank, patience=self._patience)
+            for rank in range(world_size)
         ]
-        name, address, port = ray.get(self._workers[0].host.remote())
+        (name, address, port), *_ = self._all("host")
         self._all("join", f"tcp://{address}:{port}")
         return name
 
     def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
-        """Calls every worker; a trial's fault on one ends the wait for the others.
+        """Calls every worker; a trial's fault on one, or a hang, ends the wait for the others.
 
         A worker that returns early because its part of the batch failed leaves the others in a
         collective for ever, so they are ended with it; the next order builds the gang anew.
+
+        Raises:
+            Hung: no worker has moved for too long.
         """
         calls = [getattr(w, method).remote(*arguments, **keywords) for w in self._workers]
         replies: dict[int, Any] = {}
         waiting = list(calls)
+        vigil = Vigil(self._patience, now=monotonic())
         while waiting:
-            done, waiting = ray.wait(waiting, num_returns=1)
+            done, waiting = ray.wait(waiting, num_returns=1, timeout=self._patience.look_s)
+            if not done:
+                self._look(vigil)
+                continue
             rank = calls.index(done[0])
             replies[rank] = ray.get(done[0])
             if waiting and method == "carry_out" and replies[rank][0].failed:
@@ -150,3 +170,22 @@ class Gang(Trainable):
                     return [replies[rank]]
                 replies |= {calls.index(call): ray.get(call) for call in done}
         return [replies[rank] for rank in range(len(calls))]
+
+    def _look(self, vigil: Vigil) -> None:
+        """Feels the pulses of a gang that does not answer."""
+        calls = [worker.pulse.remote() for worker in self._workers]
+        done, _ = self._wait(calls)
+        vigil.hear({calls.index(call): ray.get(call) for call in done}, now=monotonic())
+        if vigil.still_too_long(monotonic()):
+            self._wait([worker.say_where.remote() for worker in self._workers])
+            raise Hung(f"no worker of {self._name} moves")
+
+    def _wait(self, calls: list[Any]) -> tuple[list[Any], list[Any]]:
+        """For answers that come at once, or not at all where a thread lets no other run."""
+        return ray.wait(calls, num_returns=len(calls), timeout=self._patience.look_s)
+
+
+def _loss(error: Exception) -> Loss:
+    if isinstance(error, Hung):
+        return "hang"
+    return "oom" if isinstance(error, ray.exceptions.OutOfMemoryError) else "lost"

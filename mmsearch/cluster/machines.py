@@ -24,7 +24,7 @@ def start(address: str | None) -> None:
     """Starts Ray on this machine, or joins the running cluster at this address.
 
     Raises:
-        ClusterError: nothing answers at the address.
+        ClusterError: nothing answers at the address, or Ray does not start.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -34,7 +34,7 @@ def start(address: str | None) -> None:
         "namespace": "mmsearch",
     }
     if address is None:
-        ray.init(address="local", include_dashboard=False, **quiet)
+        _start_here(quiet)
         return
     try:
         ray.init(address=address, **quiet)
@@ -46,6 +46,21 @@ def start(address: str | None) -> None:
                 f"no Ray cluster answers there ({reason})",
                 "Start one with `ray start --head` or `ray up cluster.yaml`, or leave --address "
                 "out to use this machine alone.",
+            )
+        ) from error
+
+
+def _start_here(quiet: dict[str, Any]) -> None:
+    try:
+        ray.init(address="local", include_dashboard=False, **quiet)
+    except Exception as error:
+        # It raises this bare when its processes are not up in time; those that are end with ours.
+        reason = str(error).splitlines()[0]
+        raise ClusterError(
+            Problem(
+                "Ray",
+                f"it does not start on this machine ({reason})",
+                "Make sure of free memory and idle cores, then try again with --resume.",
             )
         ) from error
 
@@ -82,6 +97,30 @@ def room(resources: Resources) -> Room:
             )
         )
     return Room(min(fits, resources.concurrent or fits), per_worker)
+
+
+def check(mail: Any) -> None:
+    """Looks whether Ray still stands; costs nothing to speak of.
+
+    Without its raylet, Ray ends this process and says nothing. Only one that `start` started is
+    looked at.
+
+    Args:
+        mail: what is pending as long as the orders to the gangs are carried.
+
+    Raises:
+        ClusterError: a process without which the search cannot go on has died.
+    """
+    node = ray._private.worker._global_node  # noqa: SLF001  no public way to ask
+    if any(name == "raylet" for name, _ in node.dead_processes()):
+        raise _fallen("the raylet of this machine")
+    if ray.wait([mail], timeout=0)[0]:
+        raise _fallen("the process that carries the orders to the gangs")
+
+
+def _fallen(what: str) -> ClusterError:
+    way_out = "Nothing on record is lost: go on with the same command and --resume."
+    return ClusterError(Problem("Ray", f"{what} has died", way_out))
 
 
 def stop() -> None:

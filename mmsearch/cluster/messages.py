@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.seeds import Seed
-from mmsearch.trial import Checkpoint, Failed, Observation
+from mmsearch.trial import Checkpoint, Failed, Loss, Observation
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Broken:
-    """A worker of the gang was lost, and with it the segment; the gang builds itself anew."""
+    """The workers of the gang are lost, and with them the segment; it builds itself anew."""
 
     number: int
     message: str
+    loss: Loss = "lost"
 
 
 Report = Ready | Stretch | Broken

@@ -15,6 +15,7 @@ from mmsearch.cluster import machines
 from mmsearch.cluster.dispatcher import Dispatcher, Listener
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
+from mmsearch.cluster.pulse import PATIENCE
 from mmsearch.cluster.shipping import pack
 from mmsearch.cluster.tuning import Desk, Failures, Gangs, environment, run_config
 from mmsearch.datasets import SearchData
@@ -85,6 +86,7 @@ def _search(
         gpus_per_trial=room.gpus_per_worker * ledger.study.resources.workers,
     )
     mailbox: Any = Mailbox.remote()
+    mail = mailbox.carry.remote()
     dispatcher = Dispatcher(
         ledger,
         out=site.out.resolve(),
@@ -96,6 +98,7 @@ def _search(
     failures = Failures()
 
     def tick() -> None:
+        machines.check(mail)
         interruption.reason = interruption.reason or limits.reached()
         if interruption.reason and not dispatcher.winding_down:
             notice(interruption.reason)
@@ -112,6 +115,7 @@ def _search(
         parcel=[ray.put(pack(data))],
         mailbox=mailbox,
         gpus_per_worker=room.gpus_per_worker,
+        patience=PATIENCE,
     )
     worker = {"CPU": 1.0, "GPU": room.gpus_per_worker}
     bundles = [{}, *[worker] * ledger.study.resources.workers]

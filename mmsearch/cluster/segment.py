@@ -11,6 +11,7 @@ from time import perf_counter
 import torch
 
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
+from mmsearch.cluster.pulse import Pulse
 from mmsearch.cluster.shipping import Parcel, unpack
 from mmsearch.study import Study
 from mmsearch.training import Diverged, Trainer, Worker, ending_of, join, place
@@ -20,12 +21,14 @@ from mmsearch.trial import Checkpoint, Observation, start_epoch
 class Segments:
     """The trial at hand of one worker, from `Begin` to its last stretch."""
 
-    def __init__(self, study: Study, parcel: Parcel, *, rank: int, gpu: bool) -> None:
+    def __init__(self, study: Study, parcel: Parcel, *, rank: int, gpu: bool, pulse: Pulse) -> None:
         self._study = study
+        self._pulse = pulse
         self._worker = Worker(
             rank=rank,
             world_size=study.resources.workers,
             device=torch.device("cuda", 0) if gpu else torch.device("cpu"),
+            pulse=pulse.beat,
         )
         self._data = place(unpack(parcel), self._worker)
         self._begin: Begin | None = None
@@ -52,7 +55,7 @@ class Segments:
         try:
             trainer = self._trainer = self._trainer or self._built()
             if not isinstance(order, Save):
-                observations = tuple(trainer.advance(until))
+                observations = self._trained(trainer, until, warm=isinstance(order, Go))
                 _log(observations)
             saved, seconds = self._saved(trainer) if save or trainer.finished else (None, 0.0)
         except Exception as error:  # noqa: BLE001  whatever a method raises ends its trial alone
@@ -76,6 +79,14 @@ class Segments:
         if begin.checkpoint:
             trainer.load(Path(begin.checkpoint.uri))
         return trainer
+
+    def _trained(self, trainer: Trainer, until: int, *, warm: bool) -> tuple[Observation, ...]:
+        if warm:
+            self._pulse.beat()
+        try:
+            return tuple(trainer.advance(until))
+        finally:
+            self._pulse.rest()
 
     def _saved(self, trainer: Trainer) -> tuple[Checkpoint, float]:
         assert self._begin is not None

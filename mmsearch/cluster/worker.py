@@ -1,25 +1,34 @@
 """One worker of a gang: a Ray actor that stays warm.
 
 Unusual: torch and the training room are imported when the actor is made, not when this module
-is, because the gang's leader names this class and needs neither.
+is, because the gang's leader names this class and needs neither. What the leader asks while it
+waits is answered by another thread than the one that trains.
 """
 
+import faulthandler
 import socket
 from typing import Any
 
 import ray
 
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
+from mmsearch.cluster.pulse import Beat, Patience, Pulse
 from mmsearch.study import Study
+
+ASIDE = "aside"
+"""Ray's concurrency group of the methods that do not wait for training."""
 
 
 class GangWorker:
     """Speaks Ray for a `Segments`."""
 
-    def __init__(self, study: Study, parcel: Any, *, rank: int) -> None:
+    def __init__(self, study: Study, parcel: Any, *, rank: int, patience: Patience) -> None:
         from mmsearch.cluster.segment import Segments
 
-        self._segments = Segments(study, parcel, rank=rank, gpu=bool(ray.get_gpu_ids()))
+        self._pulse = Pulse(patience)
+        self._segments = Segments(
+            study, parcel, rank=rank, gpu=bool(ray.get_gpu_ids()), pulse=self._pulse
+        )
 
     def host(self) -> tuple[str, str, int]:
         """Name and address of this worker's machine, and a port that is free on it."""
@@ -37,3 +46,14 @@ class GangWorker:
     ) -> tuple[Stretch, float]:
         """See `Segments.carry_out`."""
         return self._segments.carry_out(order, until=until, save=save)
+
+    @ray.method(concurrency_group=ASIDE)
+    def pulse(self) -> Beat:
+        """How training goes on, while it does."""
+        return self._pulse.read()
+
+    @ray.method(concurrency_group=ASIDE)
+    def say_where(self) -> None:
+        """Writes into the trial's log what each thread is at."""
+        print("the gang hangs; this worker is at:", flush=True)
+        faulthandler.dump_traceback(file=2)

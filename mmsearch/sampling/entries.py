@@ -15,6 +15,7 @@ from mmsearch.trial import (
     Completed,
     Ending,
     Failed,
+    Loss,
     Observation,
     Segment,
     Stopped,
@@ -102,9 +103,9 @@ def saved(checkpoint: Checkpoint, ending: Ending | None = None) -> Entry:
     return Entry("checkpoint", content)
 
 
-def attempted(attempts: int) -> Entry:
+def attempted(attempts: int, loss: Loss) -> Entry:
     """A gang was lost, and the trial may be tried again."""
-    return Entry("attempts", {"attempts": attempts})
+    return Entry("attempts", {"attempts": attempts, "loss": loss})
 
 
 def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
@@ -150,7 +151,8 @@ def applied(trial: Trial, entry: Entry) -> Trial:
         case "checkpoint":
             return _with_checkpoint(trial, content)
         case "attempts":
-            return replace(trial, attempts=content["attempts"])
+            loss = content.get("loss", "lost")
+            return replace(trial, attempts=content["attempts"], loss=loss)
         case "ending":
             return replace(
                 trial,

@@ -14,7 +14,7 @@ order, so two searches on real machines differ as any two do that were started a
 sampler and no scheduler, no decision depends on the order, and they do not differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
 from types import TracebackType
 from typing import Self
@@ -30,6 +30,7 @@ from mmsearch.trial import (
     Completed,
     Ending,
     Failed,
+    Loss,
     Observation,
     Record,
     Running,
@@ -41,6 +42,12 @@ from mmsearch.trial import (
 
 ATTEMPTS = 3
 """Gangs that a trial may lose before it is given up."""
+LOSSES: Mapping[Loss, str] = {
+    "lost": "{} gangs were lost while they trained it",
+    "hang": "it hung on each of {} gangs; its log says where",
+    "oom": "{} gangs were killed for want of memory while they trained it",
+}
+"""What is said of a trial that lost them, by how it did."""
 
 
 class Ledger:
@@ -142,17 +149,20 @@ class Ledger:
         """The gang let go of a trial that is to be resumed."""
         self._claimed.remove(number)
 
-    def lost(self, number: int) -> bool:
+    def lost(self, number: int, loss: Loss = "lost") -> bool:
         """The gang that held a trial is gone; whether the trial may be tried again.
 
-        The last attempt that is allowed closes it as failed.
+        The last attempt that is allowed closes it as failed: as lost, unless all its attempts
+        ended in one other way, which is then the trial's own.
         """
-        attempts = self._live(number).attempts + 1
+        trial = self._live(number)
+        attempts = trial.attempts + 1
+        if trial.attempts and trial.loss != loss:
+            loss = "lost"
         if attempts >= ATTEMPTS:
-            message = f"{attempts} gangs were lost while they trained it"
-            self._end(number, Failed("lost", message), attempts=attempts)
+            self._end(number, Failed(loss, LOSSES[loss].format(attempts)), attempts=attempts)
             return False
-        self._enter(number, entries.attempted(attempts))
+        self._enter(number, entries.attempted(attempts, loss))
         self._claimed.discard(number)
         return True
 

@@ -118,6 +118,7 @@ class Epochs:
                 self._forward_backward(one, rows, share, progress, meter)
             if not dropped and (index % group == 0 or index == len(batches)):
                 self._step(one, meter)
+            self.engines.worker.pulse()
 
     def _forward_backward(
         self, one: Pass, rows: Int[Tensor, " batch"], share: Share, progress: Progress, meter: Meter

@@ -40,5 +40,8 @@ def _predict(engines: Engines, split: Batch) -> Float[Tensor, "split ..."]:
     # Every worker makes as many passes as the one with most rows: stage 3 needs all at each.
     rows_at_once = READ_ROWS if len(engines.learner.backbones) else ROWS
     passes = -(-max(share.sizes) // rows_at_once)
-    parts = [engines.predict(engines.take(split, part)) for part in rows.tensor_split(passes)]
+    parts: list[Tensor] = []
+    for part in rows.tensor_split(passes):
+        parts.append(engines.predict(engines.take(split, part)))
+        engines.worker.pulse()
     return share.gather(torch.cat(parts))

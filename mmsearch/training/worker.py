@@ -7,12 +7,17 @@ module, so that checking a study and printing help stay quick.
 import gc
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import distributed
 
 CPU = torch.device("cpu")
+
+
+def unheard() -> None:
+    """The pulse of a worker that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Worker:
     """Where this worker computes; a GPU carries its index among those the process sees."""
     threads: int = 1
     """Threads of one operation on the CPU: part of what makes a curve repeatable."""
+    pulse: Callable[[], None] = unheard
+    """Called after every batch of training and evaluation: a sign that this process goes on."""
 
 
 def join(worker: Worker, *, init_method: str) -> None:
