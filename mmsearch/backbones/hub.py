@@ -8,13 +8,13 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from mmsearch.backbones.network import missing
 from mmsearch.errors import Problem, StudyError
+from mmsearch.study.files import at_home
 
 UNUSED = ("pooler", "masked_spec_embed", "lm_head", "cls.")
 """Parts of networks that nothing here asks for."""
@@ -56,7 +56,7 @@ def load_part(name: str, kind: str) -> Any:
 
 def identity(name: str, model: Any) -> str:
     """SHA-256 of a folder's files, or the name on the hub with its commit."""
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if not folder.is_dir():
         return f"{name}@{getattr(model.config, '_commit_hash', None)}"
     digest = sha256()
@@ -70,7 +70,7 @@ def identity(name: str, model: Any) -> str:
 
 def _place(name: str) -> str:
     """The path of a folder that is there, made absolute; else the name as it is."""
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     return str(folder.resolve()) if folder.is_dir() else name
 
 
@@ -95,7 +95,7 @@ def _explained(name: str) -> Generator[None]:
         raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
-        looks_local = name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
+        looks_local = name.startswith((".", "/", "~")) or at_home(name).exists()
         way_out = "Give a folder that save_pretrained of transformers wrote" + (
             "."
             if looks_local

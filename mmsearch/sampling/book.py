@@ -49,6 +49,10 @@ class Header:
     provenance: Mapping[str, Any]
 
 
+HEADER = {"metric": str, "direction": str, "text": str, "hash": str, "provenance": dict}
+"""What a header holds, by key."""
+
+
 @dataclass(frozen=True)
 class History:
     """A trial with what happened to it."""
@@ -104,7 +108,11 @@ class Book:
         if written[SCHEMA_KEY] != SCHEMA:
             rule = f"has schema version {written[SCHEMA_KEY]}, and this mmsearch reads {SCHEMA}"
             raise self._error(rule, "Use the version of mmsearch that wrote it.")
-        return Header(**{key: written[key] for key in Header.__dataclass_fields__})
+        wrong = [key for key, kind in HEADER.items() if not isinstance(written.get(key), kind)]
+        if wrong or written["direction"] not in DIRECTIONS:
+            rule = f"has a damaged header: {', '.join(wrong) or 'direction'} cannot be read"
+            raise self._error(rule, "Restore it from a copy, or use another --name.")
+        return Header(**{key: written[key] for key in HEADER})
 
     def histories(self) -> list[History]:
         """All trials, by number.
@@ -175,7 +183,7 @@ class Book:
             told = sorted(_entries(written), key=lambda pair: pair[0])
             for _, entry in told:
                 trial = entries.applied(trial, entry)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
         events = told[-1][0] + 1 if told else trial.seen + 1

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.sampling.book import Book, Header, books, plain, shelve
 from mmsearch.sampling.ledger import Ledger, record_of
-from mmsearch.sampling.storage import driving, place_of, reading
+from mmsearch.sampling.storage import driving, looking, place_of, reading
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
@@ -45,6 +45,31 @@ def open_ledger(url: str, study: Study, *, provenance: Mapping[str, Any], resume
         raise
 
 
+def check(url: str, name: str, *, data: str, resume: bool) -> None:
+    """Whether `open_ledger` will find what it needs; nothing is written.
+
+    Args:
+        url: see `open_ledger`.
+        name: of the study.
+        data: fingerprint of the data of this sitting.
+        resume: whether the study is on record already.
+
+    Raises:
+        StorageError: as `open_ledger`, and where a record that is not there could not be made.
+        ConflictError: on record although not resumed, or other data than on record.
+    """
+    with looking(url) as storage:
+        known = _named(url, storage) if storage else {}
+        book = known.get(name)
+        header = book.header() if book else None
+    if header and not resume:
+        raise _recorded(url, name)
+    if header:
+        _same_data(name, header, data)
+    elif resume:
+        raise _unrecorded(url, name, known)
+
+
 def read(url: str, name: str | None = None) -> Record:
     """The record as it stands, while another process may write it; nothing is written.
 
@@ -75,9 +100,7 @@ def _start(
 ) -> tuple[Book, Header]:
     book = _named(url, storage).get(study.name)
     if book and book.header():
-        rule = f"study {study.name!r} is already on record"
-        way_out = "Add --resume to go on with it, or use another --name."
-        raise ConflictError(Problem(place_of(url), rule, way_out))
+        raise _recorded(url, study.name)
     book = book or shelve(url, storage, study.name, study.objective.direction)
     header = _header(study, provenance)
     book.begin(header)
@@ -91,9 +114,7 @@ def _resume(
     book = known.get(study.name)
     header = book.header() if book else None
     if book is None or header is None:
-        rule = f"study {study.name!r} is not on record, so it cannot be resumed"
-        way_out = f"Start it without --resume. {_others(known)}".strip()
-        raise StorageError(Problem(place_of(url), rule, way_out))
+        raise _unrecorded(url, study.name, known)
     return book, _resumed(book, header, provenance)
 
 
@@ -110,16 +131,24 @@ def _header(study: Study, provenance: Mapping[str, Any]) -> Header:
 def _resumed(book: Book, header: Header, now: Mapping[str, Any]) -> Header:
     """The header with this sitting's provenance, where it differs from those on record."""
     first, later = header.provenance, list(header.provenance.get("resumed", []))
-    data = [facts.get("fingerprints", {}).get("data") for facts in (first, now)]
-    if data[0] != data[1]:
-        rule = f"the data is not what the study was started on (SHA-256 {data[1]}, was {data[0]})"
-        way_out = "Bring back the files, or start another study with --name."
-        raise ConflictError(Problem(f"study {book.name!r}", rule, way_out))
+    _same_data(book.name, header, _data(now))
     if _facts(now) in [_facts(facts) for facts in (first, *later)]:
         return header
     header = replace(header, provenance={**first, "resumed": [*later, now]})
     book.annotate(header.provenance)
     return header
+
+
+def _same_data(name: str, header: Header, data: str | None) -> None:
+    before = _data(header.provenance)
+    if before != data:
+        rule = f"the data is not what the study was started on (SHA-256 {before}), got {data}"
+        way_out = "Bring back the files, or start another study with --name."
+        raise ConflictError(Problem(f"study {name!r}", rule, way_out))
+
+
+def _data(provenance: Mapping[str, Any]) -> str | None:
+    return provenance.get("fingerprints", {}).get("data")
 
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +159,17 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(url: str, storage: BaseStorage) -> dict[str, Book]:
     return {book.name: book for book in books(url, storage)}
+
+
+def _recorded(url: str, name: str) -> ConflictError:
+    way_out = "Add --resume to go on with it, or use another --name."
+    return ConflictError(Problem(place_of(url), f"study {name!r} is already on record", way_out))
+
+
+def _unrecorded(url: str, name: str, known: Mapping[str, Book]) -> StorageError:
+    rule = f"study {name!r} is not on record, so it cannot be resumed"
+    way_out = f"Start it without --resume. {_others(known)}".strip()
+    return StorageError(Problem(place_of(url), rule, way_out))
 
 
 def _others(known: Mapping[str, Book]) -> str:

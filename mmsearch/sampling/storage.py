@@ -6,20 +6,23 @@ is looked after as a journal's is. Only files are locked against a second driver
 server, seeing to it that each study has one driver is up to the user.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from mmsearch.errors import Problem, StorageError
+from mmsearch.errors import Problem, StorageError, reason_of
 from mmsearch.sampling import journal
-from mmsearch.sampling.lock import only_driver
+from mmsearch.sampling.lock import no_driver, only_driver
 
 JOURNAL = "journal://"
 SQLITE = "sqlite:///"
+URLS = "Write journal:///path/to/study.journal or sqlite:////path/to/study.db."
 
 
 @contextmanager
@@ -64,6 +67,22 @@ def driving(url: str, *, create: bool) -> Iterator[BaseStorage]:
         yield storage
 
 
+@contextmanager
+def looking(url: str) -> Iterator[BaseStorage | None]:
+    """The storage as `reading` opens it; None where there is none yet and one can be made.
+
+    Raises:
+        StorageError: it cannot be read, has a driver, or could not be made.
+    """
+    with failing(url, "opened"):
+        absent = not _is_there(url)
+    if absent:
+        yield None
+    else:
+        with reading(url) as storage:
+            yield storage
+
+
 FAILURES = (
     OSError,
     ImportError,
@@ -92,9 +111,7 @@ def file_of(url: str) -> Path | None:
     """
     scheme, separator, rest = url.partition("://")
     if not (scheme and separator and rest.strip("/")):
-        rule = "not the URL of a storage"
-        way_out = "Write journal:///path/to/study.journal or sqlite:////path/to/study.db."
-        raise StorageError(Problem(repr(url), rule, way_out))
+        raise StorageError(Problem("--storage", f"not the URL of a storage, got {url!r}", URLS))
     if url.startswith(JOURNAL):
         return Path(url.removeprefix(JOURNAL))
     if url.startswith(SQLITE):
@@ -107,6 +124,44 @@ def place_of(url: str) -> str:
     path = file_of(url)
     scheme, _, rest = url.partition("://")
     return str(path) if path else f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _is_there(url: str) -> bool:
+    """Whether a record may be in it; where nothing is yet, whether a record can be made."""
+    path = file_of(url)
+    there = path is None or path.exists()
+    if path is not None:
+        _must_be_writable(path)
+        no_driver(path)
+        if url.startswith(JOURNAL):
+            if there:
+                journal.require(path)
+            return there
+    try:
+        engine = create_engine(url)
+        engine.dialect.create_connect_args(engine.url)
+    except (ValueError, TypeError) as error:
+        rule = f"not the URL of a storage: {reason_of(error)}, got {place_of(url)!r}"
+        raise StorageError(Problem("--storage", rule, URLS)) from error
+    try:
+        return there and inspect(engine).has_table("studies")
+    finally:
+        engine.dispose()
+
+
+def _must_be_writable(path: Path) -> None:
+    nearest = next(part for part in (path, *path.absolute().parents) if part.exists())
+    needed = os.W_OK | os.X_OK if nearest.is_dir() else os.W_OK | os.R_OK
+    rule = None
+    if nearest != path and not nearest.is_dir():
+        rule = f"the record cannot be made here, {nearest} is no folder"
+    elif nearest == path and not path.is_file():
+        rule = "the record must be a file, got something else"
+    elif not os.access(nearest, needed, effective_ids=True):
+        rule = f"the record cannot be written, {nearest} belongs to another user or is read-only"
+    if rule:
+        way_out = "Name another folder with --out, or another file with --storage."
+        raise StorageError(Problem(str(path), rule, way_out))
 
 
 def _connect(url: str, *, create: bool) -> BaseStorage:

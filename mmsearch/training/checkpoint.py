@@ -22,6 +22,7 @@ from mmsearch.training.engine import Engines
 FINGERPRINT = "mmsearch.json"
 BEST = "best.pt"
 FORMAT = 2
+WAY_OUT = "Resume with what wrote it, or start the trial anew."
 
 
 @dataclass(frozen=True)
@@ -160,14 +161,17 @@ def _require(folder: Path, expected: Fingerprint) -> None:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         rule = f"not a checkpoint that mmsearch wrote, it has no readable {FINGERPRINT}"
-        raise TrainingError(Problem(str(folder), rule)) from error
+        raise TrainingError(Problem(str(folder), rule, WAY_OUT)) from error
+    if not isinstance(found, dict):
+        rule = f"not a checkpoint that mmsearch wrote, {FINGERPRINT} is no table"
+        raise TrainingError(Problem(str(folder), rule, WAY_OUT))
     for name, value in json.loads(json.dumps(asdict(expected))).items():
         if found.get(name) != value:
             raise TrainingError(
                 Problem(
                     str(folder),
                     f"a checkpoint of another trial: {name} is {found.get(name)!r}, not {value!r}",
-                    "Resume with what wrote it, or start the trial anew.",
+                    WAY_OUT,
                 )
             )
 

@@ -5,6 +5,7 @@ Unusual: imports no engine, so that a mistake is answered before any of them is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import fsencode
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from mmsearch import methods
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
+
+LONGEST = 255
+"""Bytes of a folder's name."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,13 @@ class Place:
         Raises:
             StudyError: the name would lie elsewhere than in `OUT`.
         """
-        if name in {"", ".", ".."} or Path(name).name != name:
-            raise StudyError(
-                Problem("--name", f"must be the name of a folder, got {name!r}", "Leave out any /.")
-            )
+        if name in {"", ".", ".."} or Path(name).name != name or len(fsencode(name)) > LONGEST:
+            rule = f"must be the name of a folder, got {name!r}"
+            way_out = f"Leave out any /, and take 1 to {LONGEST} bytes."
+            raise StudyError(Problem("--name", rule, way_out))
         folder = (request.out / name).resolve()
-        return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
+        journal = f"journal://{folder / 'study.journal'}"
+        return cls(folder, journal if request.storage is None else request.storage)
 
 
 def study_of(request: Request) -> tuple[Study, Place]:
@@ -57,7 +62,10 @@ def study_of(request: Request) -> tuple[Study, Place]:
     Raises:
         MmsearchError: a mistake in the study or its overrides, or a contradiction of the record.
     """
-    place = Place.of(request, request.name or Path(request.study).stem)
+    if not request.resume:
+        studies.find(request.study)
+    name = Path(request.study).stem if request.name is None else request.name
+    place = Place.of(request, name)
     return (_recorded(request, place) if request.resume else _asked(request, {})), place
 
 
