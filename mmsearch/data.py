@@ -35,7 +35,8 @@ def data(
     """Say which datasets are there and right, and where to get the others."""
     try:
         if folder is not None and not folder.is_dir():
-            raise DataError(Problem("--data", f"there is no folder {folder}"))
+            rule = f"expected a folder, got {str(folder)!r}"
+            raise DataError(Problem("--data", rule, "Give the folder of the dataset's files."))
         lines = listed(folder) if name is None else checked(name, folder)
         for line in lines:
             print(line)

@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+LONGEST = 200
+"""Characters of a library's message that are told."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -29,7 +32,8 @@ class Problem:
     """One sentence that says what to do, with a full stop; empty where the rule says it."""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.rule}.{' ' + self.way_out if self.way_out else ''}"
+        text = f"{self.place}: {self.rule}.{' ' + self.way_out if self.way_out else ''}"
+        return " ".join(text.splitlines())
 
 
 class MmsearchError(Exception):
@@ -67,6 +71,14 @@ class TrainingError(MmsearchError):
 
 class ClusterError(MmsearchError):
     """The machines at hand cannot give what the study asks for."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library raised, as part of a rule: its kind and the first line of what it says."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if len(first) > LONGEST:
+        first = f"{first[:LONGEST]}..."
+    return f"{type(error).__name__}: {first}".rstrip(".: ")
 
 
 def closest(name: str, known: Sequence[str]) -> str:

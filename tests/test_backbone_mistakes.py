@@ -238,18 +238,22 @@ def test_an_image_that_is_broken_is_named(networks: Path, tmp_path: Path) -> Non
     with pytest.raises(DataError, match="cannot be read as an image") as caught:
         toy.computed(asked, data, tmp_path / "views")
     assert str(caught.value) == (
-        f"{cut}: cannot be read as an image (image file is truncated). "
+        f"{cut}: cannot be read as an image (OSError: image file is truncated). "
         "Mend the file, or leave its row out."
     )
     assert not list((tmp_path / "views").iterdir())
 
 
 FILES: dict[str, tuple[str, bytes | None, str]] = {
-    "a text as an image": ("vision", b"Dear all", "image (cannot identify image file"),
+    "a text as an image": (
+        "vision",
+        b"Dear all",
+        "image (UnidentifiedImageError: cannot identify image file",
+    ),
     "a text as a sound": ("audio", b"Dear all", "sound (Format not recognised)"),
     "no image": ("vision", None, "image (No such file or directory)"),
     "no sound": ("audio", None, "sound (No such file or directory)"),
-    "an empty image": ("vision", b"", "image (cannot identify image file"),
+    "an empty image": ("vision", b"", "image (UnidentifiedImageError: cannot identify image file"),
     "an empty sound": ("audio", b"", "sound (Format not recognised)"),
 }
 
@@ -277,7 +281,7 @@ def test_sounds_that_are_not_finite_are_refused(networks: Path, tmp_path: Path) 
     path = tmp_path / "nan.wav"
     soundfile.write(path, np.array([0.1, np.nan, 0.2]), toy.RATE, subtype="FLOAT")
     read = toy.source("audio", FrozenSounds(model=str(networks / "layer"))).read
-    with pytest.raises(DataError, match=r"nan\.wav: holds samples that are not finite\."):
+    with pytest.raises(DataError, match=r"nan\.wav: expected finite samples, got nan\."):
         read([str(path)])
 
 

@@ -196,6 +196,17 @@ WRONG = [
         id="no workers",
     ),
     pytest.param(
+        ("[published]", "[resources]\nworkers = 2\ngpus_per_worker = 0.5\n[published]"),
+        "[resources] gpus_per_worker: 2 workers of one trial cannot share a GPU, got 0.5. "
+        "Use whole GPUs for trials of several workers, fractions for trials of one.",
+        id="a part of a GPU for each of two workers",
+    ),
+    pytest.param(
+        ("trials     = 20", f"trials     = {10**30}"),
+        f"[budget] trials: an integer has up to 64 bits, got {10**30}. Write a smaller number.",
+        id="an integer that no reader must take",
+    ),
+    pytest.param(
         ("rate = 5e-5", "rte = 5e-5"),
         "[published] rte: unknown key, got 5e-05. Did you mean 'rate'?",
         id="a misspelt field of the method",

@@ -1,7 +1,7 @@
 """Checkpoints of the training room: a resumed trial is the trial that was never interrupted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +227,36 @@ def test_a_folder_of_others_is_refused(worker: Worker, tmp_path: Path) -> None:
         ),
     ):
         trainer.load(tmp_path)
+
+
+def spring(folder: Path) -> None:
+    for file in (folder / "main").glob("*.pt"):
+        torch.save(Trap(), file)
+
+
+def cut(folder: Path) -> None:
+    for file in (folder / "main").glob("*.pt"):
+        file.write_bytes(file.read_bytes()[:-999])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spring, r"asks for test_training_checkpoint\._spring, which DeepSpeed does not write"),
+        (cut, "cannot be read as a part of a checkpoint"),
+        (lambda folder: (folder / "best.pt").write_bytes(b""), r"best\.pt: cannot be read"),
+        (lambda folder: (folder / "mmsearch.json").write_text("[]"), r"mmsearch\.json is no table"),
+        (lambda folder: (folder / "mmsearch.json").write_text("{"), "no readable mmsearch"),
+    ],
+    ids=["hostile", "cut off", "empty", "a list", "no JSON"],
+)
+def test_a_checkpoint_that_was_tampered_with_is_refused_unopened(
+    worker: Worker, tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    folder = written(worker, tmp_path / "c", {})
+    spoil(folder)
+    with (
+        toy.trainer(worker, {}) as trainer,
+        pytest.raises(TrainingError, match=rf"{message}.*Resume with what wrote it"),
+    ):
+        trainer.load(folder)

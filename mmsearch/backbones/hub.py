@@ -9,11 +9,11 @@ import textwrap
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from mmsearch.backbones.network import missing
 from mmsearch.errors import Problem, StudyError
+from mmsearch.study.files import at_home
 
 UNUSED = ("pooler", "masked_spec_embed", "lm_head", "cls.")
 """Parts of networks whose weights nothing here reads."""
@@ -53,7 +53,7 @@ def load_part(name: str, kind: str) -> Any:
 
 def identity(name: str, model: Any) -> str:
     """SHA-256 of a folder's files, or the name on the hub with its commit."""
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if not folder.is_dir():
         return f"{name}@{getattr(model.config, '_commit_hash', None)}"
     digest = sha256()
@@ -67,7 +67,7 @@ def identity(name: str, model: Any) -> str:
 
 def _place(name: str) -> str:
     """The path of a folder that is there, made absolute; else the name as it is."""
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         return str(folder.resolve())
     if name.startswith((".", "/", "~")):
@@ -100,7 +100,7 @@ def _explained(name: str) -> Generator[None]:
         reason = textwrap.shorten(first, 200, placeholder=" ...")
         way_out = "Give a folder that save_pretrained of transformers wrote" + (
             "."
-            if Path(name).expanduser().exists()
+            if at_home(name).exists()
             else ", or a name on the hub that this machine can reach or has kept."
         )
         raise StudyError(

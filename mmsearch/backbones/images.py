@@ -4,6 +4,7 @@ Unusual: pixels are kept as bytes and normalised where the network is. What a co
 gives is a sequence too, of its places row by row, without a first step that sums them up.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from mmsearch.backbones import hub
 from mmsearch.backbones.network import Inputs, Network, Source, Steps, missing
 from mmsearch.backbones.settings import Images
-from mmsearch.errors import DataError, Problem, StudyError
+from mmsearch.errors import DataError, Problem, StudyError, reason_of
 
 Pixels = UInt8[np.ndarray, "channel height width"]
 
@@ -124,8 +125,10 @@ def _opened(path: str) -> Any:
     except ImportError as error:
         raise missing("of images", "pillow") from error
     try:
-        with Image.open(path) as image:
+        # What Pillow finds odd and reads nevertheless is no news.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        rule = f"cannot be read as an image ({getattr(error, 'strerror', None) or error})"
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        rule = f"cannot be read as an image ({reason})"
         raise DataError(Problem(path, rule, "Mend the file, or leave its row out.")) from error

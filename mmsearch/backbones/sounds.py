@@ -20,8 +20,10 @@ from mmsearch.backbones import hub
 from mmsearch.backbones.network import Inputs, Network, Source, Steps, missing
 from mmsearch.backbones.settings import Learning, Sounds
 from mmsearch.encoders.steps import real_steps
-from mmsearch.errors import DataError, Problem, StudyError
+from mmsearch.errors import DataError, Problem, StudyError, reason_of
 
+FASTEST = 1_000_000
+"""Samples a second; a file that claims more is read as one of so many."""
 SHORTEST_S = 0.1
 """Shorter sounds are padded with silence."""
 
@@ -95,18 +97,21 @@ def _samples(path: str, extractor: Any, seconds: float) -> Float32[np.ndarray, "
     except ImportError as error:
         raise missing("of sounds", "soundfile") from error
     try:
-        with Path(path).open("rb") as file:
-            channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "error_string", str(error))
-        rule = f"cannot be read as a sound ({reason.rstrip('.')})"
+        with Path(path).open("rb") as opened, soundfile.SoundFile(opened) as file:
+            rate = min(file.samplerate, FASTEST)
+            channels = file.read(int(seconds * rate), dtype="float32", always_2d=True)
+    except Exception as error:
+        said = getattr(error, "strerror", None) or getattr(error, "error_string", None)
+        rule = f"cannot be read as a sound ({(said or reason_of(error)).rstrip('.')})"
         raise DataError(Problem(path, rule, "Mend the file, or leave its row out.")) from error
     from scipy.signal import resample_poly
 
     wanted = extractor.sampling_rate
-    sound = channels.mean(axis=1)[: int(seconds * rate)]
+    sound = channels.mean(axis=1)
     if not np.isfinite(sound).all():
-        raise DataError(Problem(path, "holds samples that are not finite", "Mend the file."))
+        wrong = sound[~np.isfinite(sound)][0]
+        rule = f"expected finite samples, got {wrong}"
+        raise DataError(Problem(path, rule, "Mend the file, or leave its row out."))
     if rate != wanted:
         common = gcd(rate, wanted)
         sound = resample_poly(sound, wanted // common, rate // common)

@@ -9,6 +9,7 @@ appears when it is complete or not at all; workers map its files, so a machine h
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -165,6 +166,7 @@ def compute(one: Missing, *, advance: Callable[[int], None] = lambda _: None) ->
         DataError: an image or a sound that cannot be read.
     """
     folder = one.view.folder
+    made = [part for part in folder.parents if not part.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
@@ -179,6 +181,10 @@ def compute(one: Missing, *, advance: Callable[[int], None] = lambda _: None) ->
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for part in made:
+            # Those that hold something stay.
+            with suppress(OSError):
+                part.rmdir()
 
 
 def _write(stem: Path, chosen: Chosen, raw: Raw, advance: Callable[[int], None]) -> None:

@@ -4,26 +4,26 @@ from collections.abc import Sequence
 from time import monotonic
 
 from mmsearch.errors import ClusterError, Problem
-from mmsearch.study import Study
+from mmsearch.study import Budget, Study
 from mmsearch.trial import Observation, Record, Trial
 
 
-class Limits:
-    """Listens to a study and says when a limit of its budget is reached.
+def check(budget: Budget, *, gpus_per_trial: float) -> None:
+    """Whether each limit can be reached.
 
     Raises:
         ClusterError: GPU-hours are limited, and no trial uses a GPU.
     """
+    if budget.gpu_hours is not None and not gpus_per_trial:
+        rule = f"trials train on no GPU and never use any up, got {budget.gpu_hours:g}"
+        way_out = "Use --deadline or wall_hours, or a machine with GPUs."
+        raise ClusterError(Problem("[budget] gpu_hours", rule, way_out))
+
+
+class Limits:
+    """Listens to a study and says when a limit of its budget is reached."""
 
     def __init__(self, study: Study, record: Record, *, gpus_per_trial: float) -> None:
-        if study.budget.gpu_hours is not None and not gpus_per_trial:
-            raise ClusterError(
-                Problem(
-                    "[budget] gpu_hours",
-                    f"trials train on no GPU, so {study.budget.gpu_hours:g} GPU-hours never end",
-                    "Use --deadline or wall_hours, or a machine with GPUs.",
-                )
-            )
         self._budget = study.budget
         self._gpus = gpus_per_trial
         self._gpu_seconds = sum(trial.train_seconds for trial in record.trials) * self._gpus

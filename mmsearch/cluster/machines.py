@@ -2,13 +2,18 @@
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.services import canonicalize_bootstrap_address, extract_ip_port
 
-from mmsearch.errors import ClusterError, Problem
+from mmsearch.errors import ClusterError, Problem, reason_of
 from mmsearch.study import Resources
+
+KNOCK_S = 10.0
+"""How long a cluster's head may take to accept a connection."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,14 @@ def start(address: str | None) -> None:
         _start_here(quiet)
         return
     try:
+        _knock(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = reason_of(error)
         raise ClusterError(
             Problem(
-                f"--address {address}",
-                f"no Ray cluster answers there ({reason})",
+                "--address",
+                f"no Ray cluster answers ({reason}), got {address!r}",
                 "Start one with `ray start --head` or `ray up cluster.yaml`, or leave --address "
                 "out to use this machine alone.",
             )
@@ -55,7 +61,7 @@ def _start_here(quiet: dict[str, Any]) -> None:
         ray.init(address="local", include_dashboard=False, **quiet)
     except Exception as error:
         # It raises this bare when its processes are not up in time; those that are end with ours.
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise ClusterError(
             Problem(
                 "Ray",
@@ -63,6 +69,14 @@ def _start_here(quiet: dict[str, Any]) -> None:
                 "Make sure of free memory and idle cores, then try again with --resume.",
             )
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises OSError or ValueError where nothing listens; Ray would try for many minutes."""
+    found = canonicalize_bootstrap_address(address.removeprefix("ray://"))
+    if found is not None:
+        host, port = extract_ip_port(found)
+        socket.create_connection((host, port), timeout=KNOCK_S).close()
 
 
 def room(resources: Resources) -> Room:
@@ -75,15 +89,6 @@ def room(resources: Resources) -> Room:
     per_worker = resources.gpus_per_worker
     if per_worker is None:
         per_worker = 1.0 if gpus else 0.0
-    if 0 < per_worker < 1 and resources.workers > 1:
-        raise ClusterError(
-            Problem(
-                "[resources] gpus_per_worker",
-                f"{resources.workers} workers of one trial cannot share a GPU, "
-                f"got gpus_per_worker = {per_worker}",
-                "Use whole GPUs for trials of several workers, fractions for trials of one.",
-            )
-        )
     fits = int(cpus // resources.workers)
     if per_worker:
         fits = min(fits, int(gpus / (per_worker * resources.workers) + 1e-9))
@@ -92,7 +97,7 @@ def room(resources: Resources) -> Room:
             Problem(
                 "[resources]",
                 f"a trial asks for {resources.workers} workers with 1 CPU and {per_worker:g} GPUs "
-                f"each, the machines have {cpus:g} CPUs and {gpus:g} GPUs",
+                f"each, got machines that have {cpus:g} CPUs and {gpus:g} GPUs",
                 "Ask for fewer workers or GPUs, or add machines.",
             )
         )

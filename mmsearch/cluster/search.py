@@ -11,15 +11,17 @@ from typing import Any
 import ray
 from ray import tune
 
-from mmsearch.cluster import machines
+from mmsearch.cluster import limits, machines
 from mmsearch.cluster.dispatcher import Dispatcher, Listener
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
+from mmsearch.cluster.machines import Room
 from mmsearch.cluster.pulse import PATIENCE
 from mmsearch.cluster.shipping import pack
 from mmsearch.cluster.tuning import Desk, Failures, Gangs, environment, run_config
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
+from mmsearch.study import Study
 
 INTERRUPTED = "interrupted"
 
@@ -41,9 +43,26 @@ class Site:
     """A running Ray cluster, or None for this machine alone."""
 
 
+@contextmanager
+def joined(site: Site, study: Study) -> Generator[Room]:
+    """The machines, started or joined for as long as the context lasts, and what they hold.
+
+    Raises:
+        ClusterError: no machine for the study.
+    """
+    machines.start(site.address)
+    try:
+        room = machines.room(study.resources)
+        limits.check(study.budget, gpus_per_trial=room.gpus_per_worker * study.resources.workers)
+        yield room
+    finally:
+        machines.stop()
+
+
 def search(
     ledger: Ledger,
     data: SearchData,
+    room: Room,
     *,
     site: Site,
     listeners: Sequence[Listener] = (),
@@ -54,6 +73,7 @@ def search(
     Args:
         ledger: the open record; whatever runs in it is resumed first.
         data: train and valid.
+        room: what the machines that are `joined` hold.
         site: where it runs.
         listeners: follow every trial.
         notice: told once why the search winds down, when it begins to.
@@ -62,25 +82,20 @@ def search(
         Why it ended early, or None when every trial of the budget has its ending.
 
     Raises:
-        ClusterError: no machine for it.
         KeyboardInterrupt: a second Ctrl-C; what runs can be resumed from its last checkpoint.
     """
-    machines.start(site.address)
-    try:
-        return _search(ledger, data, site, listeners, notice)
-    finally:
-        machines.stop()
+    return _search(ledger, data, room, site, listeners, notice)
 
 
 def _search(
     ledger: Ledger,
     data: SearchData,
+    room: Room,
     site: Site,
     listeners: Sequence[Listener],
     notice: Callable[[str], None],
 ) -> str | None:
-    room = machines.room(ledger.study.resources)
-    limits = Limits(
+    spent = Limits(
         ledger.study,
         ledger.record(),
         gpus_per_trial=room.gpus_per_worker * ledger.study.resources.workers,
@@ -92,14 +107,14 @@ def _search(
         out=site.out.resolve(),
         gangs=room.gangs,
         post=mailbox.put.remote,
-        listeners=(*listeners, limits),
+        listeners=(*listeners, spent),
     )
     interruption = Interruption()
     failures = Failures()
 
     def tick() -> None:
         machines.check(mail)
-        interruption.reason = interruption.reason or limits.reached()
+        interruption.reason = interruption.reason or spent.reached()
         if interruption.reason and not dispatcher.winding_down:
             notice(interruption.reason)
             dispatcher.wind_down()

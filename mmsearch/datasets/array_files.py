@@ -4,13 +4,16 @@ Unusual: pickled objects in npz are refused, not loaded. A parquet column of lis
 list a row of it; lists of lists may differ in how many they hold, and that becomes the lengths.
 """
 
+import math
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmsearch.errors import DataError, Problem
+from mmsearch.datasets.memory import must_fit
+from mmsearch.errors import DataError, Problem, reason_of
 
 SUFFIXES = (".npz", ".parquet")
 LENGTHS = "_lengths"
@@ -29,20 +32,44 @@ def read(path: Path, *, only: str | None = None) -> dict[str, np.ndarray]:
     """
     try:
         return _read_npz(path, only) if path.suffix == ".npz" else _read_parquet(path, only)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:
         raise DataError(
             Problem(
                 str(path),
-                f"cannot be read as named arrays ({type(error).__name__}: {error})",
+                f"cannot be read as named arrays ({reason_of(error)})",
                 "Write it with numpy.savez or pyarrow, of numbers and text alone.",
             )
         ) from error
 
 
 def _read_npz(path: Path, only: str | None) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:
-        names: list[str] = stored.files
-        return {name: stored[name] for name in names if only in {None, name}}
+    with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as stored:
+        names: list[str] = [name for name in stored.files if only in {None, name}]
+        must_fit(sum(_size(archive, name) for name in names))
+        return {name: stored[name] for name in names}
+
+
+def _size(archive: zipfile.ZipFile, name: str) -> int:
+    """Bytes of an array, which must be as many as its header claims: numpy would take them all."""
+    member = next(info for info in archive.infolist() if info.filename.removesuffix(".npy") == name)
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"{name}: arrays of format {version} are not read")
+        shape, _, dtype = _HEADERS[version](file)
+        claimed, held = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
+    if claimed != held and not dtype.hasobject:
+        raise ValueError(f"{name}: claims {dtype} of shape {shape}, holds {held} bytes")
+    return held
+
+
+_HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""What reads the header of an array, by the version of its format."""
 
 
 def _read_parquet(path: Path, only: str | None) -> dict[str, np.ndarray]:
@@ -53,7 +80,9 @@ def _read_parquet(path: Path, only: str | None) -> dict[str, np.ndarray]:
             Problem(str(path), "parquet files need pyarrow", "Install it: pip install pyarrow.")
         ) from None
     reader: Any = parquet
-    names = reader.read_schema(path).names
+    names: list[str] = reader.read_schema(path).names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"there are two columns {', '.join(twice)}")
     table = reader.read_table(path, columns=[name for name in names if only in {None, name}])
     arrays: dict[str, np.ndarray] = {}
     for name in table.column_names:
@@ -76,7 +105,9 @@ def _column(name: str, column: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if widths is None:
         return _flat(name, inner).reshape(len(sizes), _one(name, sizes)), None
     steps = _flat(name, inner.flatten()).reshape(len(widths), _one(name, widths))
-    padded = np.zeros((len(sizes), int(sizes.max(initial=0)), steps.shape[1]), steps.dtype)
+    shape = (len(sizes), int(sizes.max(initial=0)), steps.shape[1])
+    must_fit(math.prod(shape) * steps.itemsize)
+    padded = np.zeros(shape, steps.dtype)
     padded[np.arange(padded.shape[1]) < sizes[:, None]] = steps
     return padded, sizes
 
@@ -107,6 +138,8 @@ def _flat(name: str, column: Any) -> np.ndarray:
 
 def _one(name: str, sizes: np.ndarray) -> int:
     found = np.unique(sizes).tolist()
+    if not found:
+        raise ValueError(f"{name}: has no rows, or lists that hold nothing")
     if len(found) != 1:
         raise ValueError(f"{name}: lists hold {found[0]} to {found[-1]} numbers, not as many each")
     return found[0]

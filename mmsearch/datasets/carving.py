@@ -49,8 +49,9 @@ def valid_rows(
         raise DataError(
             Problem(
                 place,
-                f"has too few rows to carve valid ones out of them: {len(label)}, "
+                f"has too few rows to carve valid ones out of them, got {len(label)}, "
                 f"and no {group} of one class",
+                "Bring more rows, or valid ones of their own.",
             )
         )
     return mask

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mmsearch.errors import DataError, Problem, closest
+from mmsearch.errors import DataError, Problem, closest, reason_of
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 """By the file's suffix."""
+NO_HEADER = "Begin it with a line of the columns' names."
 Row = Mapping[str, str]
 
 
@@ -38,12 +39,13 @@ def read(path: Path, *, columns: Sequence[str]) -> list[Row]:
                 for number, fields in enumerate(_filled(reader), start=1)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        rule = f"cannot be read as a table ({type(error).__name__}: {error})"
+        rule = f"cannot be read as a table ({reason_of(error)})"
         raise DataError(Problem(str(path), rule, "Write it as csv in UTF-8.")) from error
     finally:
         csv.field_size_limit(limit)
     if not rows:
-        raise DataError(Problem(str(path), "has no rows below its header"))
+        rule = "has no rows below its header, got 0"
+        raise DataError(Problem(str(path), rule, "Write a row for every example."))
     return rows
 
 
@@ -54,12 +56,15 @@ def _filled(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     problems = [
-        Problem(str(path), f"has no column {name!r}", closest(name, header))
+        Problem(str(path), f"has no column {name!r}", closest(name, header) or NO_HEADER)
         for name in dict.fromkeys(columns)
         if name not in header
     ]
     twice = {name for name in header if header.count(name) > 1}
-    problems += [Problem(str(path), f"has two columns {name!r}") for name in sorted(twice)]
+    problems += [
+        Problem(str(path), f"has two columns {name!r}", "Give each a name of its own.")
+        for name in sorted(twice)
+    ]
     if problems:
         raise DataError(problems)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +101,9 @@ class Described:
             raise self.wrong(split, f"target: every row has {float(label[0]):g}")
         bound = self.description.bound
         largest = float(self.transform.encode(label).abs().max())
+        if not isfinite(largest):
+            rule = f"target: expected finite numbers once centred and scaled, got {largest:g}"
+            raise self.wrong(split, rule)
         # Targets are float32, the bound is not.
         if bound is not None and largest > bound * (1 + 1e-6):
             rule = f"target: expected up to {bound:g} once centred and scaled, got {largest:g}"

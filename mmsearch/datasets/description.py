@@ -62,11 +62,11 @@ class Description(BaseModel):
         }[loss_family]
         for key in of_others:
             if getattr(self, key) is not None:
-                yield Problem(
-                    f"{place} {key}", f"has no effect on a {loss_family}", "Leave it out."
-                )
+                rule = f"has no effect on a {loss_family}, got {getattr(self, key)}"
+                yield Problem(f"{place} {key}", rule, "Leave it out.")
         if self.classes and len(set(self.classes)) < len(self.classes):
-            yield Problem(f"{place} classes", f"names must differ, got {self.classes}")
+            rule = f"names must differ, got {self.classes}"
+            yield Problem(f"{place} classes", rule, "Give every class a name of its own.")
         if self.metrics:
             yield from self._metric_misfits(loss_family, outputs, place=f"{place} metrics")
 
@@ -100,9 +100,10 @@ def read(schema: type[Schema], folder: Path) -> Schema:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         return schema.model_validate(document)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(path), f"is not TOML ({error})")) from error
     except ValidationError as error:
         raise DataError(
             problems_of(error, schema, locate=lambda keys: f"{path} {'.'.join(keys)}")
         ) from error
+    except (ValueError, RecursionError) as error:
+        way_out = "Write key = value lines in UTF-8."
+        raise DataError(Problem(str(path), f"is not TOML ({error})", way_out)) from error

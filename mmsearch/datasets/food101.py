@@ -79,10 +79,14 @@ def _classes(path: Path, rows: Sequence[csv_files.Row]) -> tuple[str, ...]:
     if absent or len(set(names.values())) < len(names):
         rule = f"no row has the label {absent[0]}" if absent else "two labels have one annotation"
         raise _wrong(path, rule)
+    if len(names) < 2:
+        raise _wrong(path, f"expected two classes or more, got {names[0]} alone")
     return tuple(names[label] for label in sorted(names))
 
 
 def _label(path: Path, number: int, row: csv_files.Row) -> int:
+    if Path(row["id"]).name != row["id"] or not row["id"]:
+        raise _wrong(path, f"expected names of files as ids, got {row['id']!r} in row {number}")
     if not re.fullmatch("[0-9]{1,4}", row["label"]):
         rule = f"expected whole numbers from 0 as labels, got {row['label']!r} in row {number}"
         raise _wrong(path, rule)

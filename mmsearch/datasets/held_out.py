@@ -12,7 +12,7 @@ import torch
 
 from mmsearch.batch import Batch
 from mmsearch.datasets.raw import Raw
-from mmsearch.datasets.splits import find
+from mmsearch.datasets.splits import answering, find
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def load(name: str, *, folder: Path | None = None) -> HeldOut:
     Raises:
         DataError: unknown name, or files that are missing, damaged or of another layout.
     """
-    dataset = find(name)
-    examples = dataset.read(("train", "test"), folder)
-    transform = dataset.task(examples["train"], folder).transform
+    with answering(name):
+        dataset = find(name)
+        examples = dataset.read(("train", "test"), folder)
+        transform = dataset.task(examples["train"], folder).transform
     test = examples["test"]
     return HeldOut(test.batch(transform, torch.arange(len(test.label))), test.raw)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from mmsearch.datasets.base import SplitName
-from mmsearch.datasets.splits import find, search_data
+from mmsearch.datasets.splits import answering, find, search_data
 from mmsearch.datasets.task import Task
 
 
@@ -45,8 +45,9 @@ def inspect(name: str, *, folder: Path | None = None) -> Inspection:
     Raises:
         DataError: unknown name, or files that are missing, damaged or of another layout.
     """
-    dataset = find(name)
-    examples = dataset.read(get_args(SplitName), folder)
-    data = search_data(dataset, examples, folder)
+    with answering(name):
+        dataset = find(name)
+        examples = dataset.read(get_args(SplitName), folder)
+        data = search_data(dataset, examples, folder)
     rows: dict[SplitName, int] = {split: len(part.label) for split, part in examples.items()}
     return Inspection(data.task, rows, data.modalities_told, data.fingerprint)

@@ -12,6 +12,7 @@ is not finite is refused.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from jaxtyping import Float32
 
 from mmsearch.datasets.base import VARIABLE, Dataset, Examples, SplitName, differing_widths, places
 from mmsearch.datasets.labels import sign_balance
+from mmsearch.datasets.memory import must_fit
 from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import TargetTransform, Task
 from mmsearch.datasets.unpickle import as_array, as_texts, unpickle
@@ -191,7 +193,12 @@ class _Part:
             found = f"from {widths[0]} to {widths[-1]}" if widths else "no words"
             raise self._wrong(name, f"expected as many features in every segment, got {found}")
         lengths = np.array([max(len(part), 1) for part in rows], dtype=np.int64)
-        padded = np.zeros((len(rows), lengths.max(), widths[0]), dtype=np.float32)
+        shape = (len(rows), int(lengths.max()), widths[0])
+        try:
+            must_fit(4 * prod(shape))
+        except ValueError as error:
+            raise self._wrong(name, f"padded to the longest segment it {error}") from error
+        padded = np.zeros(shape, dtype=np.float32)
         for row, part in zip(padded, rows, strict=True):
             if len(part):
                 row[: len(part)] = part

@@ -197,8 +197,9 @@ class _Part:
             return np.full(rows, steps, dtype=np.int64)
         if lengths.shape != (rows,):
             raise self._wrong(f"lengths of {name}", f"expected {rows}, got shape {lengths.shape}")
-        if lengths.max() > steps:
-            rule = f"expected at most {steps} steps, got {lengths.max()}"
+        if lengths.max() > steps or lengths.min() < 0:
+            wrong = lengths.max() if lengths.max() > steps else lengths.min()
+            rule = f"expected 0 to {steps} steps, got {wrong}"
             raise self._wrong(f"lengths of {name}", rule)
         return np.maximum(lengths, 1)
 
@@ -215,8 +216,10 @@ class _Part:
 
     def _integers(self, key: str) -> np.ndarray:
         value = self._numbers(key)
-        if not np.isfinite(value).all():
-            raise self._wrong(key, "expected whole numbers, some are not finite")
+        # Larger ones are no lengths, and float32 knows no neighbours of them.
+        wrong = value[~(np.abs(value) < 2**24)]
+        if wrong.size:
+            raise self._wrong(key, f"expected whole numbers, got {wrong[0]:g}")
         return value.astype(np.int64)
 
     def _numbers(self, key: str) -> np.ndarray:

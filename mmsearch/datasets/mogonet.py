@@ -32,6 +32,7 @@ FILES = tuple(
     for part in ("tr", "te")
     for name in (*(f"{number}_{part}.csv" for number in VIEWS.values()), f"labels_{part}.csv")
 )
+LARGEST = 1e38
 LAYOUT = "See mmsearch/datasets/mogonet.py for the layout that is read."
 
 
@@ -139,13 +140,13 @@ def _labels(path: Path, classes: Sequence[str]) -> Int64[np.ndarray, " rows"]:
     values = _numbers(path)
     if values.shape[1] != 1:
         raise _wrong(path, f"expected one label a row, got {values.shape[1]}")
-    label = values[:, 0].astype(np.int64)
-    wrong = np.flatnonzero((label != values[:, 0]) | (label < 0) | (label >= len(classes)))
+    number = values[:, 0]
+    wrong = np.flatnonzero((number != np.rint(number)) | (number < 0) | (number >= len(classes)))
     if len(wrong):
         row = int(wrong[0])
         rule = f"expected whole numbers from 0 to {len(classes) - 1}, got {values[row, 0]:g}"
         raise _wrong(path, f"{rule} in row {row + 1}")
-    return label
+    return number.astype(np.int64)
 
 
 def _numbers(path: Path) -> Float64[np.ndarray, "rows columns"]:
@@ -158,10 +159,13 @@ def _numbers(path: Path) -> Float64[np.ndarray, "rows columns"]:
         rule = f"is not a table of numbers without a header ({str(error).rstrip('.')})"
         raise _wrong(path, rule) from error
     if values.size == 0:
-        raise _wrong(path, "is empty")
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0] + 1
-        raise _wrong(path, f"expected finite numbers, row {row} column {column} is not")
+        raise _wrong(path, "is empty, got no number")
+    # Scaling takes differences, and methods take float32.
+    wrong = np.argwhere(~(np.abs(values) <= LARGEST))
+    if len(wrong):
+        row, column = wrong[0]
+        rule = f"expected finite numbers up to {LARGEST:g}, got {values[row, column]:g}"
+        raise _wrong(path, f"{rule} in row {row + 1} column {column + 1}")
     return values
 
 
@@ -169,7 +173,8 @@ def _check_names(path: Path, *, columns: int) -> None:
     """Where names of features are given, they show whether the files belong together."""
     if not path.is_file():
         return
-    names = sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    text = path.read_text(encoding="utf-8", errors="replace")
+    names = sum(1 for line in text.splitlines() if line.strip())
     if names != columns:
         raise _wrong(path, f"has {names} names, the files of the view have {columns} features")
 

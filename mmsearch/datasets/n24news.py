@@ -159,7 +159,8 @@ def _entries(path: Path) -> Iterator[tuple[str, object]]:
     except (ValueError, RecursionError) as error:
         raise _wrong(str(path), f"is not JSON ({error})") from error
     if not isinstance(content, list) or not content:
-        raise _wrong(str(path), "expected a list of articles")
+        told = "an empty one" if isinstance(content, list) else type(content).__name__
+        raise _wrong(str(path), f"expected a list of articles, got {told}")
     for number, entry in enumerate(cast("list[object]", content)):
         yield f"{path} [{number}]", entry
 

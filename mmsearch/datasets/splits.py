@@ -4,7 +4,8 @@ Unusual: there is no list of datasets; a file of this package that defines `DATA
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from mmsearch.batch import Batch
 from mmsearch.datasets.base import Dataset, Examples, SplitName
 from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import SearchData
-from mmsearch.errors import DataError, Problem, closest
+from mmsearch.errors import DataError, Problem, closest, reason_of
 
 _DEFINES = re.compile(r"^DATASET\b", re.MULTILINE)
 
@@ -53,7 +54,8 @@ def check(name: str, *, folder: Path | None = None) -> None:
     Raises:
         DataError: unknown name, or files are missing: which, where from, and what to do instead.
     """
-    find(name).check(folder)
+    with answering(name):
+        find(name).check(folder)
 
 
 def load(name: str, *, folder: Path | None = None) -> SearchData:
@@ -66,8 +68,25 @@ def load(name: str, *, folder: Path | None = None) -> SearchData:
     Raises:
         DataError: unknown name, or files that are missing, damaged or of another layout.
     """
-    dataset = find(name)
-    return search_data(dataset, dataset.read(("train", "valid"), folder), folder)
+    with answering(name):
+        dataset = find(name)
+        return search_data(dataset, dataset.read(("train", "valid"), folder), folder)
+
+
+@contextmanager
+def answering(name: str) -> Generator[None]:
+    """What the disk or the memory refuses while a dataset is read becomes a DataError."""
+    place = f"dataset {name!r}"
+    try:
+        yield
+    except OSError as error:
+        rule = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        way_out = "Mend the name, the file or the right to read it."
+        raise DataError(Problem(str(error.filename or place), rule, way_out)) from error
+    except MemoryError as error:
+        rule = f"does not fit into memory ({reason_of(error)})"
+        way_out = "Take a smaller part of it, or a machine with more memory."
+        raise DataError(Problem(place, rule, way_out)) from error
 
 
 def search_data(
@@ -92,7 +111,7 @@ def fingerprint(train: Batch, valid: Batch, raw: Mapping[str, tuple[Raw, Raw]]) 
     Of texts, images and sounds their content counts, not where they lie.
 
     Raises:
-        DataError: a file cannot be read.
+        OSError: a file cannot be read.
     """
     digest = sha256()
     for split, batch in (("train", train), ("valid", valid)):
@@ -103,17 +122,9 @@ def fingerprint(train: Batch, valid: Batch, raw: Mapping[str, tuple[Raw, Raw]]) 
     for name, pair in sorted(raw.items()):
         for split, part in zip(("train", "valid"), pair, strict=True):
             digest.update(f"{split}/raw/{name} {part.kind} {len(part)}\0".encode())
-            for entry in _digests(part):
+            for entry in part.digests():
                 digest.update(entry)
     return digest.hexdigest()
-
-
-def _digests(part: Raw) -> Iterator[bytes]:
-    try:
-        yield from part.digests()
-    except OSError as error:
-        rule = f"cannot be read: {(error.strerror or str(error)).lower()}"
-        raise DataError(Problem(str(error.filename), rule)) from error
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:

@@ -32,7 +32,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tokenize import TokenError
 from typing import get_args
 
 import numpy as np
@@ -48,7 +47,7 @@ from mmsearch.datasets.named_arrays import TARGET, NamedArrays
 from mmsearch.datasets.raw import MODALITIES, Kind, Raw
 from mmsearch.datasets.table_description import Files, TableDescription
 from mmsearch.datasets.task import Task
-from mmsearch.errors import DataError, Problem, closest
+from mmsearch.errors import DataError, Problem, closest, reason_of
 
 SPLITS: Mapping[str, SplitName] = {
     "train": "train",
@@ -228,8 +227,8 @@ class _Table:
         try:
             stored = np.lib.format.open_memmap(path, mode="r")
             found = len(stored)
-        except (OSError, ValueError, TypeError, EOFError, SyntaxError, TokenError) as error:
-            rule = f"cannot be read as an array ({type(error).__name__}: {error})"
+        except Exception as error:
+            rule = f"cannot be read as an array ({reason_of(error)})"
             way_out = "Write it with numpy.save, of numbers alone."
             raise DataError(Problem(str(path), rule, way_out)) from error
         if found != self.num_rows:
@@ -269,7 +268,7 @@ def _split(path: Path, position: int, said: str) -> SplitName:
 
 
 def _is_whole(text: str) -> bool:
-    return re.fullmatch("[+-]?[0-9]+", text) is not None
+    return re.fullmatch("[+-]?[0-9]{1,18}", text) is not None
 
 
 def _is_number(text: str) -> bool:

@@ -6,25 +6,25 @@ so that a file cannot forge pointers through an object dtype either.
 """
 
 import math
-import pickle
 import sys
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 
-from mmsearch.errors import DataError, Problem
+from mmsearch.datasets.memory import must_fit
+from mmsearch.datasets.pickle_reader import Refused, read, refuse
+from mmsearch.errors import DataError, Problem, reason_of
 
 NUMBERS = "biuf"
 """Kinds of dtype that are rebuilt for numbers."""
 TEXTS = "U"
 """The kind of dtype that is rebuilt for texts."""
-
-
-class Refused(pickle.UnpicklingError):
-    """The pickle asks for something else than arrays and plain containers."""
+DEEPEST = 8
+"""Lists in one another that are read as an array."""
+WRONG = (TypeError, AttributeError, OverflowError, RecursionError, SyntaxError)
+"""What comes of an array whose parts are not what they should be."""
 
 
 def unpickle(path: Path) -> Any:
@@ -35,7 +35,7 @@ def unpickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _Reader(file).load()
+            return read(file, size=path.stat().st_size, allowed=_ALLOWED, built=_BUILT)
     except Refused as error:
         raise DataError(
             Problem(
@@ -51,7 +51,7 @@ def unpickle(path: Path) -> Any:
         raise DataError(
             Problem(
                 str(path),
-                f"cannot be read as a pickle ({type(error).__name__}: {error})",
+                f"cannot be read as a pickle ({reason_of(error)})",
                 "The file is damaged or cut off: fetch it again.",
             )
         ) from error
@@ -64,19 +64,39 @@ def as_array(value: object) -> np.ndarray:
         ValueError: it is none of these, or its parts differ in shape.
     """
     try:
-        return _rebuilt(value)
-    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        return _rebuilt(value, 0)
+    except WRONG as error:
+        raise ValueError(reason_of(error)) from error
 
 
-def _rebuilt(value: object) -> np.ndarray:
+def _rebuilt(value: object, depth: int) -> np.ndarray:
     if isinstance(value, PickledArray):
-        return value.rebuild()
+        return value.rebuild(depth=depth)
     if isinstance(value, list | tuple):
-        return np.array([_rebuilt(part) for part in cast("list[object]", value)])
+        return _stacked(cast("list[object]", value), depth)
     if isinstance(value, int | float):
-        return np.asarray(value)
+        number = np.asarray(value)
+        if number.dtype.kind in NUMBERS:
+            return number
+        raise ValueError("expected numbers, got one of more than 64 bits")
     raise ValueError(f"expected numbers, got {type(value).__name__}")
+
+
+def _stacked(values: Sequence[object], depth: int) -> np.ndarray:
+    """An array of lists in lists; one list may be meant many times, so its size is looked at."""
+    if depth == DEEPEST:
+        raise ValueError(f"expected up to {DEEPEST} lists in one another, got more")
+    known: dict[int, np.ndarray] = {}
+    parts: list[np.ndarray] = []
+    for value in values:
+        plain = isinstance(value, int | float)
+        part = known.get(id(value)) if not plain else None
+        part = _rebuilt(value, depth + 1) if part is None else part
+        if not plain:
+            known[id(value)] = part
+        parts.append(part)
+    must_fit(sum(part.nbytes for part in parts))
+    return np.array(parts)
 
 
 def as_texts(value: object) -> list[str]:
@@ -89,8 +109,8 @@ def as_texts(value: object) -> list[str]:
         texts = [_text(part) for part in _row(value)]
         for text in texts:
             text.encode()
-    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    except WRONG as error:
+        raise ValueError(reason_of(error)) from error
     return texts
 
 
@@ -143,11 +163,11 @@ class PickledArray:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, self.shape, self.dtype, self.fortran, self.content = state
 
-    def rebuild(self, kinds: str = NUMBERS) -> np.ndarray:
+    def rebuild(self, kinds: str = NUMBERS, *, depth: int = 0) -> np.ndarray:
         """The array, read-only over the bytes of the pickle; an array of objects part by part."""
         content = self.content
         if isinstance(content, list):
-            parts = _rebuilt(cast("list[object]", content))
+            parts = _rebuilt(cast("list[object]", content), depth)
             return parts.reshape((*self.shape, *parts.shape[1:]))
         flat = np.frombuffer(
             cast("bytes", content), self.dtype.rebuild(kinds), count=math.prod(self.shape)
@@ -183,14 +203,14 @@ def _no_bytes() -> bytes:
 
 def _bytes(text: str, encoding: str) -> bytes:
     if encoding not in {"latin1", "latin-1"}:
-        raise Refused(f"the codec {encoding}")
+        refuse(f"the codec {encoding}")
     return text.encode("latin1")
 
 
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): PickledDtype,
     ("numpy", "ndarray"): PickledArray,
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): dict,
     # How protocols below 3 write bytes, and no bytes.
     ("_codecs", "encode"): _bytes,
     ("__builtin__", "bytes"): _no_bytes,
@@ -204,15 +224,5 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
         )
     },
 }
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        return _ALLOWED.get((module_name, global_name)) or _refuse(f"{module_name}.{global_name}")
-
-    def persistent_load(self, pid: Any, /) -> NoReturn:
-        _refuse(f"an object outside of it ({pid!r})")
-
-
-def _refuse(what: str) -> NoReturn:
-    raise Refused(what)
+_BUILT = (PickledArray, PickledDtype)
+"""What takes a state."""

@@ -14,7 +14,11 @@ class FusionSettings(BaseModel):
     """Settings of one fusion; `kind` names it in study files."""
 
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
 

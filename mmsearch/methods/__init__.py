@@ -94,6 +94,8 @@ def complete(name: str, config: Mapping[str, Any]) -> "MethodConfig":
     """
     from pydantic import ValidationError
 
+    from mmsearch.space.schema import rule_of
+
     try:
         return find(name).Config.model_validate(config)
     except ValidationError as error:
@@ -101,7 +103,8 @@ def complete(name: str, config: Mapping[str, Any]) -> "MethodConfig":
             [
                 Problem(
                     ".".join(map(str, ("config", *entry["loc"]))),
-                    f"{entry['msg']}, got {entry['input']!r}",
+                    rule_of(entry),
+                    "Correct it in [published] or [space].",
                 )
                 for entry in error.errors()
             ]

@@ -15,8 +15,9 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import TypeVar
 
-from mmsearch.errors import Problem, StudyError
+from mmsearch.errors import Problem, StudyError, reason_of
 from mmsearch.methods.base import Method, MethodConfig
+from mmsearch.study.files import at_home
 
 GROUP = "mmsearch.methods"
 Loaded = TypeVar("Loaded")
@@ -43,7 +44,7 @@ def from_file(name: str) -> type[Method]:
         StudyError: there is no such file, it cannot be imported, it defines no method or several,
             or its method is not complete.
     """
-    path = Path(name).expanduser().resolve()
+    path = at_home(name).resolve()
     if not path.is_file():
         way_out = f"A relative path starts at the working folder, {Path.cwd()}."
         raise StudyError(Problem("method", f"there is no file {name}", way_out))
@@ -100,8 +101,8 @@ def _attempt(load: Callable[[], Loaded], where: str, path: Path | None) -> Loade
             frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)
         ]
         line = f" in line {lines[-1]}" if lines else ""
-        rule = f"{where} cannot be imported: {type(error).__name__}{line}: {error}"
-        raise StudyError(Problem("method", rule)) from error
+        rule = f"{where} cannot be imported: {reason_of(error)}{line}"
+        raise StudyError(Problem("method", rule, "Mend the file or the package.")) from error
 
 
 def _complete(method: type[Method], where: str) -> type[Method]:

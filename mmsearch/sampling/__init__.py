@@ -7,8 +7,8 @@ are not. The record in its storage is ours, under a schema version of our own.
 import optuna
 
 from mmsearch.sampling.ledger import Ledger
-from mmsearch.sampling.opening import find, open_ledger, read
+from mmsearch.sampling.opening import check, find, open_ledger, read
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-__all__ = ["Ledger", "find", "open_ledger", "read"]
+__all__ = ["Ledger", "check", "find", "open_ledger", "read"]

@@ -230,7 +230,7 @@ class Book:
     def _history(self, written: FrozenTrial) -> History:
         try:
             trial = entries.proposal(written.number, written.user_attrs)
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
         try:
@@ -239,7 +239,7 @@ class Book:
             told = _entries(written)
             for _, entry in told:
                 trial = entries.applied(trial, entry)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._error(f"has a damaged trial {trial.number} ({error!r})", RESTORE) from error
         if written.state.is_finished() and isinstance(trial.state, Running):
             raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)

@@ -23,9 +23,11 @@ def connect(path: Path) -> JournalStorage:
     """The journal as optuna-dashboard opens it; a file that is missing is created.
 
     Raises:
-        StorageError: a line before the last one is damaged.
+        StorageError: the file is no journal, or a line before the last one is damaged.
         OSError: the file cannot be read.
     """
+    if path.exists():
+        require(path)
     try:
         return JournalStorage(JournalFileBackend(str(path)))
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
@@ -44,20 +46,32 @@ def mend(path: Path) -> None:
         StorageError: the file is no journal.
         OSError: the file cannot be read or cut.
     """
+    require(path)
     lock = JournalFileSymlinkLock(str(path))
     _free(path.with_name(f"{path.name}.lock"))
     lock.acquire()
     try:
         content = path.read_bytes()
-        if content[: len(OPENING)] != OPENING[: len(content)]:
-            rule = "this file is no Optuna journal"
-            raise StorageError(Problem(str(path), rule, "Name another file in --storage."))
         whole = _whole(content)
         if whole < len(content):
             with path.open("r+b") as file:
                 file.truncate(whole)
     finally:
         lock.release()
+
+
+def require(path: Path) -> None:
+    """Whether a file begins as a journal does, or is empty.
+
+    Raises:
+        StorageError: the file is no journal.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        first = file.read(len(OPENING))
+    if first != OPENING[: len(first)]:
+        rule = f"this file is no Optuna journal, got {first!r} at its beginning"
+        raise StorageError(Problem(str(path), rule, "Name another file in --storage."))
 
 
 def _free(link: Path) -> None:

@@ -46,7 +46,7 @@ def only_driver(path: Path) -> Iterator[Check]:
         StorageError: another driver holds it, or its file system has no locks.
         OSError: the file cannot be written.
     """
-    beside = path.with_name(f"{path.name}.driver")
+    beside = _beside(path)
     with beside.open("ab+", buffering=0) as file:
         _lock(file, path)
         _see_off(file, path)
@@ -60,14 +60,26 @@ def only_driver(path: Path) -> Iterator[Check]:
                 file.write(f"{LEFT}{_now()}".encode())
 
 
+def no_driver(path: Path) -> None:
+    """Whether the record at `path` has no driver of this host at this moment; nothing is written.
+
+    Raises:
+        StorageError: a driver holds it.
+        OSError: the file cannot be read.
+    """
+    if _beside(path).exists():
+        with _beside(path).open("rb", buffering=0) as file:
+            _lock(file, path, fcntl.LOCK_SH)
+
+
 def me() -> str:
     """Who drives, as a second driver is told."""
     return f"host {socket.gethostname()}, process {os.getpid()}, since {_now()}"
 
 
-def _lock(file: FileIO, path: Path) -> None:
+def _lock(file: FileIO, path: Path, kind: int = fcntl.LOCK_EX) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise _refused(file, path) from None
     except OSError as error:
@@ -126,6 +138,10 @@ def _refused(file: FileIO, path: Path) -> StorageError:
     rule = f"another driver is at work on this record ({_said(file)}), and a file has one at a time"
     way_out = "Wait until it has ended or stop it, or start another study with another --storage."
     return StorageError(Problem(str(path), rule, way_out))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.driver")
 
 
 def _said(file: FileIO) -> str:

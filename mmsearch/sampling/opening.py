@@ -11,7 +11,7 @@ from mmsearch.sampling.book import Book, Header, plain
 from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
 from mmsearch.sampling.ledger import Ledger, record_of
 from mmsearch.sampling.naming import split
-from mmsearch.sampling.storage import Store, driving, is_there, reading
+from mmsearch.sampling.storage import Store, driving, is_there, reading, require_drivable
 from mmsearch.study import FREE, PASSING, Study, changes
 from mmsearch.trial import Record
 
@@ -93,6 +93,23 @@ def find(url: str, name: str | None = None) -> Record | None:
         return _record(found) if found else None
 
 
+def check(url: str, record: Record | None, *, data: str) -> None:
+    """Whether `open_ledger` will find what it needs; nothing is written.
+
+    Args:
+        url: see `open_ledger`.
+        record: what `find` gave.
+        data: fingerprint of the data of this sitting.
+
+    Raises:
+        StorageError: it could not be written or made, or has a driver.
+        ConflictError: other data than on record.
+    """
+    require_drivable(url)
+    if record:
+        _same_data(record.name, record.provenance, data)
+
+
 def _wanted(store: Store, known: Mapping[str, Generations], name: str | None) -> Generation | None:
     if name is None and len(known) > 1:
         rule = f"the record holds several studies: {', '.join(sorted(known))}"
@@ -152,16 +169,23 @@ def _continued(found: Generation, study: Study, now: Mapping[str, Any]) -> Heade
     """
     first = found.header.provenance
     sittings = [first, *first.get("resumed", [])]
-    data = [facts.get("fingerprints", {}).get("data") for facts in (first, now)]
-    if data[0] != data[1]:
-        rule = f"the data is not what the study was started on (SHA-256 {data[1]}, was {data[0]})"
-        way_out = "Bring back the files, or start another study with --name."
-        raise ConflictError(Problem(f"study {study.name!r}", rule, way_out))
+    _same_data(study.name, first, _data(now))
     changed = changes(found.header.text, study.text, but=PASSING)
     sitting = {**now, "changes": changed} if changed else now
     if _is_news(sitting, sittings):
         first = {**first, "resumed": [*sittings[1:], sitting]}
     return replace(found.header, text=study.text, hash=study.hash, provenance=first)
+
+
+def _same_data(name: str, first: Mapping[str, Any], data: str | None) -> None:
+    if _data(first) != data:
+        rule = f"the data is not what the study was started on (SHA-256 {_data(first)}), got {data}"
+        way_out = "Bring back the files, or start another study with --name."
+        raise ConflictError(Problem(f"study {name!r}", rule, way_out))
+
+
+def _data(provenance: Mapping[str, Any]) -> str | None:
+    return provenance.get("fingerprints", {}).get("data")
 
 
 def _is_news(sitting: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> bool:

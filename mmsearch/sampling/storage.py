@@ -5,6 +5,7 @@ is not known then, and only opening the record again tells; so nothing is lost o
 Before each write the driver makes sure that it still holds its lock and its file.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -12,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import NullPool, create_engine, inspect, text
+from sqlalchemy import Engine, NullPool, create_engine, inspect, text
 
-from mmsearch.errors import Problem, StorageError
+from mmsearch.errors import Problem, StorageError, reason_of
 from mmsearch.sampling import journal
 from mmsearch.sampling.failures import FAILURES, RESTORE, damaged, failing, failure
 from mmsearch.sampling.grip import held
-from mmsearch.sampling.lock import Check, only_driver
+from mmsearch.sampling.lock import Check, no_driver, only_driver
 from mmsearch.sampling.server import only_driver_of
-from mmsearch.sampling.urls import JOURNAL, engine_url, file_of, place_of
+from mmsearch.sampling.urls import EXAMPLES, JOURNAL, engine_url, file_of, place_of
 
 PATIENCE_S = 20.0
 """How long SQLite waits for another program's write to end."""
+ELSEWHERE = "Name another folder with --out, or another file with --storage."
 
 
 class Store:
@@ -146,10 +148,31 @@ def is_there(url: str) -> bool:
         StorageError: it cannot be read.
     """
     path = file_of(url)
-    if path and not path.exists():
-        return False
     with failing(url, "read"):
+        if path and not path.exists():
+            return False
+        if path and not path.is_file():
+            rule = "the record must be a file, got something else"
+            raise StorageError(Problem(str(path), rule, ELSEWHERE))
         return url.startswith(JOURNAL) or _has_tables(url, _options(url))
+
+
+def require_drivable(url: str) -> None:
+    """Whether a driver could open the record now, or make one where there is none.
+
+    Nothing is written. Whether a server has another driver of the study is seen on opening alone.
+
+    Raises:
+        StorageError: it could not be written or made, or has a driver.
+    """
+    path = file_of(url)
+    if not path:
+        return
+    with failing(url, "opened"):
+        _must_be_writable(path)
+        no_driver(path)
+        if not url.startswith(JOURNAL):
+            _engine(url, _options(url)).dispose()
 
 
 def _driven_file(url: str, path: Path, stack: ExitStack, *, create: bool) -> Store:
@@ -205,20 +228,54 @@ def _options(url: str) -> dict[str, Any]:
     return {"connect_args": {"timeout": PATIENCE_S}} if file_of(url) else {}
 
 
+def _must_be_writable(path: Path) -> None:
+    nearest = next(part for part in (path, *path.absolute().parents) if part.exists())
+    needed = os.W_OK | os.X_OK if nearest.is_dir() else os.W_OK | os.R_OK
+    rule = None
+    if nearest != path and not nearest.is_dir():
+        rule = f"the record cannot be made here, {nearest} is no folder"
+    elif not os.access(nearest, needed, effective_ids=True):
+        rule = f"the record cannot be written, {nearest} belongs to another user or is read-only"
+    if rule:
+        raise StorageError(Problem(str(path), rule, ELSEWHERE))
+
+
+def _engine(url: str, options: dict[str, Any]) -> Engine:
+    """An engine of its own for one look.
+
+    Raises:
+        StorageError: a parameter in the URL cannot be read.
+    """
+    try:
+        engine = create_engine(engine_url(url), poolclass=NullPool, **options)
+        engine.dialect.create_connect_args(engine.url)
+    except (ValueError, TypeError) as error:
+        rule = f"not the URL of a storage: {reason_of(error)}, got {place_of(url)!r}"
+        raise StorageError(Problem("--storage", rule, EXAMPLES)) from error
+    return engine
+
+
 def _has_tables(url: str, options: dict[str, Any]) -> bool:
     """Whether Optuna's tables are there; a database in a file is looked over first.
 
     Raises:
-        StorageError: the file is damaged.
+        StorageError: the file is damaged, or another program's.
     """
-    engine = create_engine(engine_url(url), poolclass=NullPool, **options)
+    engine = _engine(url, options)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             found = connection.scalar(text("PRAGMA quick_check(1)"))
             if found != "ok":
                 rule = f"the record is damaged: {str(found).splitlines()[-1]}"
                 raise StorageError(Problem(place_of(url), rule, RESTORE))
-        return inspect(connection).has_table("version_info")
+        tables = inspect(connection)
+        # Optuna makes its tables one by one, and the first may stand alone after a kill.
+        if tables.has_table("studies") and not any(
+            column["name"] == "study_id" for column in tables.get_columns("studies")
+        ):
+            rule = "the database is another program's: it has no such table of studies as Optuna's"
+            raise StorageError(Problem(place_of(url), rule, ELSEWHERE))
+        return tables.has_table("version_info")
 
 
 def _disconnect(optuna: BaseStorage) -> None:

@@ -30,7 +30,7 @@ def file_of(url: str) -> Path | None:
     """
     scheme, separator, rest = url.partition("://")
     if not (scheme and separator and rest.strip("/")):
-        raise StorageError(Problem(repr(url), "not the URL of a storage", EXAMPLES))
+        raise StorageError(Problem("--storage", f"not the URL of a storage, got {url!r}", EXAMPLES))
     if url.startswith(JOURNAL):
         return Path(url.removeprefix(JOURNAL))
     if url.startswith(SQLITE):

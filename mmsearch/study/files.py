@@ -1,5 +1,6 @@
 """Where study files lie: a path as it is, or a name in the folder `search_spaces`."""
 
+from os.path import expanduser
 from pathlib import Path
 
 from mmsearch.errors import Problem, StudyError, closest
@@ -15,14 +16,21 @@ def find(name: str) -> Path:
     Raises:
         StudyError: there is no such file and no such name; says the closest one.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    candidate = _folder() / f"{name}.toml"
-    if candidate.is_file():
-        return candidate
-    rule = "no file and no study of this name"
-    raise StudyError(Problem(name, rule, f"Give a path or a name. {closest(name, known())}"))
+    try:
+        for path in (at_home(name), _folder() / f"{name}.toml"):
+            if path.is_file():
+                return path
+        rule = "no file and no study of this name"
+    except OSError as error:
+        rule = f"no study can be looked for here: {(error.strerror or str(error)).lower()}"
+    raise StudyError(
+        Problem(name or "study", rule, f"Give a path or a name. {closest(name, known())}")
+    )
+
+
+def at_home(path: str) -> Path:
+    """The path with a leading `~` filled in; of a user that is not known here it stays."""
+    return Path(expanduser(path))  # noqa: PTH111  pathlib's raises where a user is not known
 
 
 def known() -> list[str]:

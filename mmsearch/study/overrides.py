@@ -57,7 +57,7 @@ def marked(problem: Problem, overrides: Mapping[str, Any], *, place: str) -> Pro
 def _value(text: str) -> Any:
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return document["value"] if len(document) == 1 else text
 

@@ -5,7 +5,7 @@ that a mistake in one table hides none in another.
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from mmsearch.errors import Problem, StudyError
 from mmsearch.space import Space, parse
 from mmsearch.space.schema import shown
+from mmsearch.study.files import at_home
 from mmsearch.study.layout import StudyFile, where
 from mmsearch.study.mistakes import Locate, problems_of
 from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
@@ -23,6 +24,8 @@ from mmsearch.study.overrides import apply, marked
 SchemaOf = Callable[[str], type[BaseModel]]
 """A method's `Config` from the method's name; raises `StudyError` for an unknown one."""
 Document = Mapping[str, Any]
+LARGEST = 2**63 - 1
+"""Of the integers that every reader of TOML must take."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -75,20 +78,46 @@ def loads(
         StudyError: the text holds mistakes: all of them.
     """
     try:
+        return _read(text, overrides or {}, schema_of, place=place, name=name or Path(place).stem)
+    except RecursionError:
+        problem = Problem(place, "is nested too deeply to be read", "Tables are a few levels deep.")
+        raise StudyError(problem) from None
+
+
+def _read(
+    text: str, overrides: Mapping[str, Any], schema_of: SchemaOf, *, place: str, name: str
+) -> Study:
+    try:
         written = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of numbers with thousands of digits it is no TOMLDecodeError
         problem = Problem(place, f"is not TOML: {error}", "See search_spaces/README.md.")
         raise StudyError(problem) from None
-    document, problems = apply(overrides or {}, written, place=place)
+    document, problems = apply(overrides, written, place=place)
     document = _located(document)
+    if huge := [*_huge(document, place, ())]:
+        raise StudyError([marked(problem, overrides, place=place) for problem in huge])
     file, wrong = _checked(document, StudyFile, lambda path: where(place, path))
     config, space, wrong_method = _configurations(document, schema_of, place)
-    problems += wrong + _without_effect(document, place) + wrong_method
+    problems += wrong + _without_effect(document, place) + _shared_gpu(document, place)
+    problems += wrong_method
     if problems:
-        raise StudyError([marked(problem, overrides or {}, place=place) for problem in problems])
+        raise StudyError([marked(problem, overrides, place=place) for problem in problems])
     assert file is not None
     assert config is not None
-    return _study(file, config.model_dump(), space, name or Path(place).stem)
+    return _study(file, config.model_dump(), space, name)
+
+
+def _huge(value: object, place: str, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Integers that TOML promises to nobody; no number of a study is that large."""
+    if isinstance(value, Mapping):
+        for key, inner in cast("Document", value).items():
+            yield from _huge(inner, place, (*path, key))
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _huge(inner, place, path)
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        rule = f"an integer has up to 64 bits, got {shown(value)}"
+        yield Problem(where(place, path), rule, "Write a smaller number.")
 
 
 def _located(document: Document) -> Document:
@@ -96,7 +125,7 @@ def _located(document: Document) -> Document:
     method = document.get("method")
     if not isinstance(method, str) or not method.endswith(".py"):
         return document
-    return {**document, "method": str(Path(method).expanduser().resolve())}
+    return {**document, "method": str(at_home(method).resolve())}
 
 
 def _checked(
@@ -153,6 +182,19 @@ def _without_effect(document: Document, place: str) -> list[Problem]:
     return [Problem(f"{place} [scheduler] first_rung", rule, way_out)]
 
 
+def _shared_gpu(document: Document, place: str) -> list[Problem]:
+    """A part of a GPU for each of several workers, which cannot train one trial on one GPU."""
+    resources = _table(document, "resources")
+    share, workers = resources.get("gpus_per_worker"), resources.get("workers")
+    if not isinstance(share, float) or not isinstance(workers, int):
+        return []
+    if not 0 < share < 1 or workers < 2:
+        return []
+    rule = f"{workers} workers of one trial cannot share a GPU, got {share}"
+    way_out = "Use whole GPUs for trials of several workers, fractions for trials of one."
+    return [Problem(f"{place} [resources] gpus_per_worker", rule, way_out)]
+
+
 def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) -> Study:
     written = file.model_dump()
     scheduler = Scheduler(**written["scheduler"])
@@ -174,7 +216,7 @@ def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) 
         sampler=Sampler(**written["sampler"]),
         resources=Resources(**written["resources"]),
         deepspeed=file.deepspeed,
-        data=Path(file.data).expanduser() if file.data else None,
+        data=at_home(file.data) if file.data else None,
     )
 
 

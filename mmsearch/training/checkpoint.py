@@ -1,8 +1,9 @@
 """A trial on disk: DeepSpeed's checkpoint of every phase, the best weights, and a fingerprint.
 
 Unusual: loading a checkpoint of DeepSpeed unpickles, which runs whatever was pickled; so a folder
-is opened only when its fingerprint says that this very trial wrote it. A folder appears under its
-name when it is complete, or not at all.
+is opened only when its fingerprint says that this very trial wrote it, and when its files ask for
+nothing but tensors, plain data and the few classes that DeepSpeed writes. A folder appears under
+its name when it is complete, or not at all.
 """
 
 import json
@@ -16,12 +17,22 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from mmsearch.errors import Problem, TrainingError
+from mmsearch.errors import Problem, TrainingError, reason_of
 from mmsearch.training.engine import Engines
 
 FINGERPRINT = "mmsearch.json"
 BEST = "best.pt"
 FORMAT = 2
+WRITTEN = frozenset(
+    {
+        "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler",
+        "deepspeed.runtime.fp16.loss_scaler.LossScaler",
+        "deepspeed.runtime.zero.config.ZeroStageEnum",
+        "deepspeed.utils.tensor_fragment.fragment_address",
+    }
+)
+"""Classes that DeepSpeed writes into a checkpoint."""
+WAY_OUT = "Resume with what wrote it, or start the trial anew."
 
 
 @dataclass(frozen=True)
@@ -93,9 +104,11 @@ def load(
     The best weights are read by rank 0 alone; the others get none.
 
     Raises:
-        TrainingError: no checkpoint, or another trial's; nothing was unpickled then.
+        TrainingError: no checkpoint, another trial's, or a file of it that is damaged or asks for
+            more than data; nothing was unpickled then.
     """
     _require(folder, fingerprint)
+    _require_data(folder)
     state: dict[str, Any] = {}
     for one in engines.passes:
         # Frozen weights are not in the file: they are as the seed drew them.
@@ -160,16 +173,31 @@ def _require(folder: Path, expected: Fingerprint) -> None:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         rule = f"not a checkpoint that mmsearch wrote, it has no readable {FINGERPRINT}"
-        raise TrainingError(Problem(str(folder), rule)) from error
+        raise TrainingError(Problem(str(folder), rule, WAY_OUT)) from error
+    if not isinstance(found, dict):
+        rule = f"not a checkpoint that mmsearch wrote, {FINGERPRINT} is no table"
+        raise TrainingError(Problem(str(folder), rule, WAY_OUT))
     for name, value in json.loads(json.dumps(asdict(expected))).items():
         if found.get(name) != value:
             raise TrainingError(
                 Problem(
                     str(folder),
                     f"a checkpoint of another trial: {name} is {found.get(name)!r}, not {value!r}",
-                    "Resume with what wrote it, or start the trial anew.",
+                    WAY_OUT,
                 )
             )
+
+
+def _require_data(folder: Path) -> None:
+    for path in sorted(folder.rglob("*.pt")):
+        try:
+            asked = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - WRITTEN
+        except Exception as error:
+            rule = f"cannot be read as a part of a checkpoint ({reason_of(error)})"
+            raise TrainingError(Problem(str(path), rule, WAY_OUT)) from error
+        if asked:
+            rule = f"asks for {', '.join(sorted(asked))}, which DeepSpeed does not write"
+            raise TrainingError(Problem(str(path), rule, WAY_OUT))
 
 
 def _move(partial: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from mmsearch import methods, metrics
 from mmsearch.datasets.task import Task
 from mmsearch.errors import Problem, TrainingError, closest
 from mmsearch.methods.base import Method, MethodConfig
+from mmsearch.space.schema import rule_of, shown
 from mmsearch.study import Study
 from mmsearch.training.worker import Worker
 
@@ -37,28 +38,40 @@ SET_BY_MMSEARCH: Mapping[str, str] = {
 }
 """Keys that a study may not write, and what to do instead."""
 
-PASSED = (
-    "zero_optimization",
-    "bf16",
-    "fp16",
-    "torch_autocast",
-    "data_types",
-    "communication_data_type",
-    "prescale_gradients",
-    "gradient_predivide_factor",
-    "disable_allgather",
-    "activation_checkpointing",
-    "aio",
-    "comms_logger",
-    "flops_profiler",
-    "wall_clock_breakdown",
-    "memory_breakdown",
-    "timers",
-    "disable_python_gc",
-    "dump_state",
-    "log_level",
-)
-"""Keys that are passed as they are."""
+PASSED: Mapping[str, type] = {
+    **dict.fromkeys(
+        (
+            "zero_optimization",
+            "bf16",
+            "fp16",
+            "torch_autocast",
+            "data_types",
+            "activation_checkpointing",
+            "aio",
+            "comms_logger",
+            "flops_profiler",
+            "timers",
+        ),
+        Mapping,
+    ),
+    **dict.fromkeys(
+        (
+            "prescale_gradients",
+            "disable_allgather",
+            "wall_clock_breakdown",
+            "memory_breakdown",
+            "disable_python_gc",
+            "dump_state",
+        ),
+        bool,
+    ),
+    "communication_data_type": str,
+    "log_level": str,
+    "gradient_predivide_factor": float,
+}
+"""Keys that are passed as they are, and what each holds."""
+KINDS = {Mapping: "a table", bool: "true or false", str: "a text", float: "a number with a point"}
+"""How messages call them."""
 
 
 def stage(study: Study) -> int:
@@ -118,7 +131,7 @@ def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
     if study.objective.metric not in known:
         yield Problem(
             "[objective] metric",
-            f"{task.dataset} has no metric {study.objective.metric!r}",
+            f"{task.dataset} has no such metric, got {study.objective.metric!r}",
             closest(study.objective.metric, known),
         )
 
@@ -176,25 +189,25 @@ def _table(study: Study, key: str) -> Mapping[str, Any]:
 
 
 def _key_problems(study: Study) -> Iterator[Problem]:
-    for key in study.deepspeed:
+    for key, value in study.deepspeed.items():
         if key in SET_BY_MMSEARCH:
-            yield Problem(_place(key), "mmsearch sets this itself", SET_BY_MMSEARCH[key])
+            rule = f"mmsearch sets this itself, got {shown(value)}"
+            yield Problem(_place(key), rule, SET_BY_MMSEARCH[key])
         elif key not in PASSED:
-            yield Problem(
-                _place(key), "not a key that mmsearch passes to DeepSpeed", closest(key, PASSED)
-            )
+            rule = f"not a key that mmsearch passes to DeepSpeed, got {shown(value)}"
+            yield Problem(_place(key), rule, closest(key, tuple(PASSED)))
+        elif not isinstance(value, PASSED[key]):
+            rule = f"expected {KINDS[PASSED[key]]}, got {shown(value)}"
+            yield Problem(_place(key), rule, DOCUMENTED)
 
 
 def _value_problems(study: Study) -> Iterator[Problem]:
     """What DeepSpeed's own models say of the tables that have one."""
-    tables = {key: study.deepspeed[key] for key in _MODELLED if key in study.deepspeed}
+    tables = {key: _table(study, key) for key in _MODELLED if _table(study, key)}
     if not tables:
         return
     models = _models()
     for key, table in tables.items():
-        if not isinstance(table, Mapping):
-            yield Problem(_place(key), f"expected a table, got {table!r}")
-            continue
         known = [
             name
             for field, info in models[key].model_fields.items()
@@ -203,12 +216,12 @@ def _value_problems(study: Study) -> Iterator[Problem]:
         ]
         unknown = [name for name in table if name not in known]
         for name in unknown:
-            yield Problem(
-                _place(f"{key}.{name}"), "DeepSpeed has no such key", closest(name, known)
-            )
+            rule = f"DeepSpeed has no such key, got {shown(table[name])}"
+            yield Problem(_place(f"{key}.{name}"), rule, closest(name, known))
         yield from _misfits(key, models[key], {k: v for k, v in table.items() if k in known})
 
 
+DOCUMENTED = "DeepSpeed's documentation of its configuration says what it takes."
 _MODELLED = ("zero_optimization", "bf16", "fp16")
 
 
@@ -229,14 +242,15 @@ def _misfits(key: str, model: type[BaseModel], table: Mapping[str, Any]) -> Iter
     except ValidationError as error:
         for detail in error.errors():
             name = ".".join([key, *map(str, detail["loc"])])
-            yield Problem(_place(name), f"{detail['msg']}, got {detail['input']!r}")
+            yield Problem(_place(name), rule_of(detail), DOCUMENTED)
 
 
 def _combination_problems(study: Study) -> Iterator[Problem]:
     zero = _table(study, "zero_optimization")
     precisions = [p for p in ("bf16", "fp16", "torch_autocast") if _enabled(study, p)]
     if len(precisions) > 1:
-        yield Problem(_place(precisions[1]), f"cannot be enabled together with {precisions[0]}")
+        rule = f"cannot be enabled together with {precisions[0]}"
+        yield Problem(_place(precisions[1]), rule, "Keep one of them.")
     yield from precision_problems(
         study, torch.device("cpu" if study.resources.gpus_per_worker == 0 else "cuda")
     )

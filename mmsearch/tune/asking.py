@@ -5,6 +5,7 @@ Unusual: imports no engine, so that a mistake is answered before any of them is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import fsencode
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
 from mmsearch.trial import Record
 from mmsearch.tune.agreement import Widening, must_agree, on_record
+
+LONGEST = 255
+"""Bytes of a folder's name."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,14 @@ class Place:
         Raises:
             StudyError: the name would lie elsewhere than in `OUT`.
         """
-        if name in {"", ".", ".."} or Path(name).name != name or "@" in name:
+        plain = Path(name).name == name and "@" not in name and len(fsencode(name)) <= LONGEST
+        if name in {"", ".", ".."} or not plain:
             rule = f"must be the name of a folder, without @, got {name!r}"
-            raise StudyError(Problem("--name", rule, "Leave out any / and @."))
+            way_out = f"Leave out any / and @, and take 1 to {LONGEST} bytes."
+            raise StudyError(Problem("--name", rule, way_out))
         folder = (request.out / name).resolve()
-        return cls(folder, request.storage or f"journal://{folder / 'study.journal'}")
+        journal = f"journal://{folder / 'study.journal'}"
+        return cls(folder, journal if request.storage is None else request.storage)
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,12 @@ def answer(request: Request) -> Asked:
     """
     from mmsearch import sampling
 
-    name = request.name or Path(request.study).stem
+    if not request.resume:
+        studies.find(request.study)
+    name = Path(request.study).stem if request.name is None else request.name
     place = Place.of(request, name)
     # A folder that was renamed, or is a copy, holds its study under the name it was begun with.
-    known_as = name if request.storage else None
+    known_as = None if request.storage is None else name
     if request.resume:
         record = sampling.read(place.storage, known_as)
         study = _again(request, record)

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
     try:
         overrides = {key: value for key, value in options.items() if value is not None}
         overrides |= dict(parse_override(text) for text in set_ or [])
-        if deadline:
+        if deadline is not None:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
         request = Request(study, overrides, out, name, storage, address, resume, widen, dry_run)
         asked = answer(request)
@@ -122,6 +123,6 @@ def hours_until(deadline: str, *, now: datetime) -> float:
             hours = (moment - now).total_seconds() / 3600
     except ValueError:
         raise StudyError(problem) from None
-    if not hours > 0:
+    if not 0 < hours < inf:
         raise StudyError(problem)
     return hours

@@ -2,33 +2,55 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A process whose engines are not heard."""
+
+    terminal: TextIO
+    """The real standard output."""
+    said: BinaryIO
+    """What the engines said before there was a log."""
+
+    def log_to(self, log: Path) -> None:
+        """What the engines have said goes to the end of this file, and what they will say."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.said.seek(0)
+        with log.open("ab", buffering=0) as file:
+            file.write(self.said.read())
+            _redirect(file.fileno(), file.fileno())
 
 
 @contextmanager
-def engines_to(log: Path) -> Generator[TextIO]:
-    """Sends standard output and error of this process, Ray's C++ part included, to a file.
+def engines_hushed() -> Generator[Quiet]:
+    """Keeps standard output and error of this process, Ray's C++ part included, from the terminal.
 
-    Yields:
-        The real standard output; both are as they were when the block ends.
+    Both are as they were when the block ends. Nothing is written until there is a log.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
     real_out, real_err = os.dup(1), os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
     try:
-        with os.fdopen(os.dup(real_out), "w", encoding="utf-8", errors="replace") as terminal:
-            yield terminal
+        with (
+            tempfile.TemporaryFile() as said,
+            os.fdopen(os.dup(real_out), "w", encoding="utf-8", errors="replace") as terminal,
+        ):
+            _redirect(said.fileno(), said.fileno())
+            yield Quiet(terminal, said)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(real_out, 1)
-        os.dup2(real_err, 2)
+        _redirect(real_out, real_err)
         os.close(real_out)
         os.close(real_err)
+
+
+def _redirect(out: int, err: int) -> None:
+    """Standard output and error go to these files from now on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(out, 1)
+    os.dup2(err, 2)

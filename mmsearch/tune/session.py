@@ -1,19 +1,23 @@
 """One sitting at a study: check everything, search, leave the files, say what was found."""
 
-from functools import partial
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache, partial
 
 from rich.console import Console
 from rich.progress import Progress
 
 from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
 from mmsearch.cluster.checkpoints import Shelf
-from mmsearch.cluster.search import Site, search
+from mmsearch.cluster.machines import Room
+from mmsearch.cluster.search import Site, joined, search
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
+from mmsearch.trial import Running
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
-from mmsearch.tune.quiet import engines_to
+from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
@@ -25,7 +29,7 @@ def run(request: Request, asked: Asked) -> bool:
     """Runs one sitting; returns whether every trial of the budget has its ending.
 
     Raises:
-        MmsearchError: a mistake of the user; nothing was started and nothing written over.
+        MmsearchError: a mistake of the user; nothing was trained and nothing written.
     """
     study = asked.study
     config = methods.complete(study.method, study.published)
@@ -41,45 +45,63 @@ def run(request: Request, asked: Asked) -> bool:
     if request.dry_run:
         Console().print(plan(study))
         return True
-    _compute(views)
-    return _sit(request, asked, views.data)
+    sampling.check(asked.place.storage, asked.record, data=views.data.fingerprint)
+    return _sit(request, asked, views)
 
 
-def _compute(views: backbones.Plan) -> None:
+def _compute(views: backbones.Plan, console: Console) -> None:
     """What networks make of raw modalities, once for all trials of all studies beside it."""
     for one in views.missing():
         told = f"  {one.chosen.modality} by {one.chosen.settings.model}"
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=console, transient=True) as bar:
             line = bar.add_task(told, total=sum(len(part) for part in one.raw))
             backbones.compute(one, advance=partial(bar.advance, line))
 
 
-def _sit(request: Request, asked: Asked, data: SearchData) -> bool:
-    # A deadline is of one sitting; all else that was asked for need not be said again.
-    kept = {key: value for key, value in request.overrides.items() if key != "budget.wall_hours"}
-    facts = provenance.collect(data.fingerprint) | {"overrides": kept}
+def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
     study, place = asked.study, asked.place
-    with (
-        sampling.open_ledger(
-            place.storage,
-            study,
-            provenance=facts,
-            resume=asked.record is not None,
-            holds=Shelf(place.folder / "checkpoints").holds,
-        ) as ledger,
-        engines_to(place.folder / "logs" / "driver.log") as terminal,
-    ):
-        console = Console(file=terminal, markup=False, highlight=False, soft_wrap=True)
-        if asked.record and ledger.record().generation > asked.record.generation:
-            console.print(widened(ledger.record()))
-        reason = _search(ledger, data, Site(place.folder, request.address), console)
-        record = ledger.record()
+    site = Site(place.folder, request.address)
+    with engines_hushed() as quiet, ExitStack() as machines:
+        console = Console(file=quiet.terminal, markup=False, highlight=False, soft_wrap=True)
+        join = cache(lambda: machines.enter_context(joined(site, study)))
+        if not _is_done(asked):
+            # What the machines cannot hold is not begun: they are asked before anything is written.
+            join()
+        _compute(views, console)
+        # The machines are left before the ledger: what they still train has no other driver.
+        with _ledger(request, asked, views.data) as ledger, machines:
+            quiet.log_to(place.folder / "logs" / "driver.log")
+            if asked.record and ledger.record().generation > asked.record.generation:
+                console.print(widened(ledger.record()))
+            reason = _search(ledger, views.data, join, site, console)
+            record = ledger.record()
     lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
     Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
     return reason is None
 
 
-def _search(ledger: Ledger, data: SearchData, site: Site, console: Console) -> str | None:
+def _is_done(asked: Asked) -> bool:
+    """Whether the record, as it stands, holds all that is asked for."""
+    trials = asked.record.trials if asked.record else ()
+    ended = sum(not isinstance(trial.state, Running) for trial in trials)
+    return ended >= asked.study.budget.trials
+
+
+def _ledger(request: Request, asked: Asked, data: SearchData) -> Ledger:
+    # A deadline is of one sitting; all else that was asked for need not be said again.
+    kept = {key: value for key, value in request.overrides.items() if key != "budget.wall_hours"}
+    return sampling.open_ledger(
+        asked.place.storage,
+        asked.study,
+        provenance=provenance.collect(data.fingerprint) | {"overrides": kept},
+        resume=asked.record is not None,
+        holds=Shelf(asked.place.folder / "checkpoints").holds,
+    )
+
+
+def _search(
+    ledger: Ledger, data: SearchData, join: Callable[[], Room], site: Site, console: Console
+) -> str | None:
     """Puts right what a killed sitting left beside the record, then trains what is missing."""
     study = ledger.study
     files = Files(site.out, study, ledger.record)
@@ -91,8 +113,7 @@ def _search(ledger: Ledger, data: SearchData, site: Site, console: Console) -> s
         if not ledger.unfinished:
             return None
         with View(console, study, ledger.record) as view:
-            return search(
-                ledger, data, site=site, listeners=(curves, files, view), notice=view.notice
-            )
+            listeners = (curves, files, view)
+            return search(ledger, data, join(), site=site, listeners=listeners, notice=view.notice)
     finally:
         files.write()
