@@ -78,5 +78,7 @@ def test_one_of_as_many_rows_as_are_asked_for_becomes_valid() -> None:
 
 
 def test_the_message_on_too_few_rows_says_how_many_it_takes() -> None:
-    with pytest.raises(DataError, match=r"here: has too few rows .*: 9, and no 14 of one class"):
+    with pytest.raises(
+        DataError, match=r"here: has too few rows .*, got 9, and no 14 of one class"
+    ):
         carving.valid_rows(torch.zeros(9, dtype=torch.int64), place="here", group=14)

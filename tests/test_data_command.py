@@ -75,7 +75,9 @@ def test_a_folder_of_datasets_is_looked_through(
     assert done.exit_code == 0
     assert "20 train, 5 valid, 3 test" in block(done.stdout, "rosmap")
     assert "wrong       " in block(done.stdout, "brca")
-    assert "2_te.csv: expected finite numbers, row 1 column 2" in block(done.stdout, "brca")
+    assert "2_te.csv: expected finite numbers up to 1e+38, got nan in row 1 column 2" in block(
+        done.stdout, "brca"
+    )
     assert "absent" in block(done.stdout, "mosi")
 
 
@@ -161,8 +163,10 @@ def test_a_remark_on_the_files_is_told(tmp_path: Path, ask: Callable[..., Result
     [
         pytest.param(["mfeet"], "no dataset is called 'mfeet'. Did you mean 'mfeat'?", id="name"),
         pytest.param(["rosmap"], "no folder is given", id="absent"),
-        pytest.param(["rosmap", "--data", "nowhere"], "there is no folder nowhere", id="folder"),
-        pytest.param(["--data", "nowhere"], "there is no folder nowhere", id="listing"),
+        pytest.param(
+            ["rosmap", "--data", "nowhere"], "expected a folder, got 'nowhere'", id="folder"
+        ),
+        pytest.param(["--data", "nowhere"], "expected a folder, got 'nowhere'", id="listing"),
         pytest.param(["mfeat", "--data", "."], "a folder has no effect", id="no-effect"),
     ],
 )

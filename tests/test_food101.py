@@ -197,5 +197,5 @@ def test_a_class_of_test_must_be_one_of_train(tmp_path: Path, fields: dict[str, 
 
 def test_too_few_rows_of_every_class_cannot_be_carved(tmp_path: Path) -> None:
     write_table(write(tmp_path) / "train.csv", layout()["train"][:30])
-    with pytest.raises(DataError, match=r"too few rows .*: 30, and no 14 of one class"):
+    with pytest.raises(DataError, match=r"too few rows .*, got 30, and no 14 of one class"):
         datasets.load("food101", folder=tmp_path)

@@ -169,7 +169,9 @@ def test_a_refused_opening_keeps_nobody_out(tmp_path: Path, file: Path) -> None:
 
 
 def test_other_data_than_on_record_is_a_conflict(tmp_path: Path, file: Path) -> None:
-    with pytest.raises(ConflictError, match=r"data is not what .* started on \(SHA-256 d1, was d0"):
+    with pytest.raises(
+        ConflictError, match=r"data is not what .* started on \(SHA-256 d0\), got d1"
+    ):
         resume(tmp_path, provenance={**PROVENANCE, "fingerprints": {"data": "d1"}})
 
 

@@ -101,7 +101,7 @@ def stained(key: str, value: float) -> Callable[[dict[str, Any]], object]:
         ),
         pytest.param(
             stained("audio_lengths", 8),
-            "lengths of audio: expected at most 7 steps, got 8",
+            "lengths of audio: expected 0 to 7 steps, got 8",
             id="length-too-long",
         ),
         pytest.param(
@@ -248,7 +248,9 @@ def test_a_dataset_file_cannot_run_a_command(tmp_path: Path) -> None:
         pytest.param(b"", "EOFError", id="empty-file"),
         pytest.param(b"\x80\x04\x8c\xff", "damaged or cut off", id="cut-off"),
         pytest.param(b"hello", "damaged or cut off", id="no-pickle"),
-        pytest.param(b"cnumpy\ndtype\nVx\nb.", "damaged or cut off", id="state-for-a-class"),
+        pytest.param(
+            b"cnumpy\ndtype\nVx\nb.", "a state for what is no array", id="state-for-a-class"
+        ),
     ],
 )
 def test_a_hand_written_hostile_pickle_is_refused(

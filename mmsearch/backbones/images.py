@@ -126,7 +126,12 @@ def _opened(path: str) -> Any:
         raise missing("of images", "pillow") from error
     try:
         # What Pillow finds odd and reads nevertheless is no news.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        Image.init()
+        formats = [name for name in Image.OPEN if name != "EPS"]  # a program, not an image
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(path, formats=formats) as image,
+        ):
             return image.convert("RGB")
     except Exception as error:
         reason = getattr(error, "strerror", None) or reason_of(error)

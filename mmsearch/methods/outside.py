@@ -15,7 +15,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import TypeVar
 
-from mmsearch.errors import Problem, StudyError, reason_of
+from mmsearch.errors import Problem, StudyError
 from mmsearch.methods.base import Method, MethodConfig
 from mmsearch.study.files import at_home
 
@@ -101,7 +101,7 @@ def _attempt(load: Callable[[], Loaded], where: str, path: Path | None) -> Loade
             frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)
         ]
         line = f" in line {lines[-1]}" if lines else ""
-        rule = f"{where} cannot be imported: {reason_of(error)}{line}"
+        rule = f"{where} cannot be imported: {type(error).__name__}{line}: {error}"
         raise StudyError(Problem("method", rule, "Mend the file or the package.")) from error
 
 
