@@ -104,7 +104,11 @@ OPTIONS = [
     pytest.param("--resume", ("no record here", "without --resume"), id="nothing to resume"),
     pytest.param("--storage=", ("--storage: not the URL", "got ''"), id="an empty storage"),
     pytest.param("--storage=a.db", ("not the URL", "'a.db'", "Write journal:"), id="no URL"),
-    pytest.param("--storage=foo://bar", ("foo://bar: the record", "foo"), id="another scheme"),
+    pytest.param(
+        "--storage=foo://bar",
+        ("foo://bar: ", "PostgreSQL alone", "Write journal:"),
+        id="another scheme",
+    ),
     pytest.param(
         "--storage=sqlite:///a.db?timeout=long",
         ("--storage: not the URL", "could not convert string to float"),
@@ -129,7 +133,7 @@ def test_a_wrong_option_is_answered(tmp_path: Path, option: str, words: tuple[st
 
 
 RECORDS = [
-    pytest.param(record, (), ("already on record", "Add --resume"), id="on record already"),
+    pytest.param(record, (), ("the data is not what",), id="on record already"),
     pytest.param(record, ("--resume", "--seed=7"), ("seed: 0 on record, 7 asked for",), id="seed"),
     pytest.param(
         record, ("--resume", "--trials=5"), ("60 on record, 5 asked for",), id="fewer trials"
@@ -161,19 +165,19 @@ RECORDS = [
     pytest.param(
         spoiled(attribute("text", 3)),
         ("--resume",),
-        ("damaged header: text",),
+        ("study 'selfmi' is damaged", "Restore it from a copy"),
         id="a header of numbers",
     ),
     pytest.param(
         spoiled(attribute("text", "seed = 1")),
         ("--resume",),
-        ("the record method: is missing",),
+        ("study 'selfmi' is damaged", "Restore it from a copy"),
         id="another text",
     ),
     pytest.param(
         spoiled(attribute("provenance", None)),
         ("--resume",),
-        ("damaged header: provenance",),
+        ("study 'selfmi' is damaged", "Restore it from a copy"),
         id="no provenance",
     ),
     pytest.param(
@@ -182,7 +186,10 @@ RECORDS = [
     pytest.param(of_optuna, (), ("was not written by mmsearch", "--name"), id="Optuna's own"),
     pytest.param(of_optuna, ("--resume",), ("was not written by mmsearch",), id="resumed Optuna"),
     pytest.param(
-        database, (f"--storage=sqlite:///{SQLITE}",), (SQLITE, "no such"), id="another database"
+        database,
+        (f"--storage=sqlite:///{SQLITE}",),
+        (SQLITE, "another program's"),
+        id="another database",
     ),
     pytest.param(
         a_file(SQLITE), (f"--storage=sqlite:///{SQLITE}",), ("not a database",), id="no database"
