@@ -7,27 +7,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from mmsearch.cluster.logs import redirect, unbreakable
+
 
 @contextmanager
-def engines_to(log: Path) -> Generator[TextIO]:
+def engines_to(log: Path) -> Generator[tuple[TextIO, str | None]]:
     """Sends standard output and error of this process, Ray's C++ part included, to a file.
 
     Yields:
-        The real standard output; both are as they were when the block ends.
+        The real standard output, and why the file cannot be written, if so; all is as it was when
+        the block ends.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    before = sys.stdout, sys.stderr
     real_out, real_err = os.dup(1), os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    why = redirect(log)
+    unbreakable()
     try:
         with os.fdopen(os.dup(real_out), "w", encoding="utf-8", errors="replace") as terminal:
-            yield terminal
+            yield terminal, why
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
         os.dup2(real_out, 1)
         os.dup2(real_err, 2)
         os.close(real_out)

@@ -8,6 +8,7 @@ from rich.progress import Progress
 from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
 from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.search import Site, search
+from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
@@ -17,6 +18,7 @@ from mmsearch.tune.quiet import engines_to
 from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
+CURVES, TABLES = "curves", "tables"
 FEATURES = ".features"
 """Folder, beside the studies, of what networks make of raw modalities."""
 
@@ -67,14 +69,24 @@ def _sit(request: Request, asked: Asked, data: SearchData) -> bool:
             resume=asked.record is not None,
             holds=Shelf(place.folder / "checkpoints").holds,
         ) as ledger,
-        engines_to(place.folder / "logs" / "driver.log") as terminal,
+        engines_to(place.folder / "logs" / "driver.log") as (terminal, why),
     ):
         console = Console(file=terminal, markup=False, highlight=False, soft_wrap=True)
+        troubles = Troubles(console.print)
+        if why:
+            troubles.add("logs", why)
         if asked.record and ledger.record().generation > asked.record.generation:
             console.print(widened(ledger.record()))
-        reason = _search(ledger, data, Site(place.folder, request.address), console)
+        reason = _search(ledger, data, Site(place.folder, request.address, troubles), console)
         record = ledger.record()
-    lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
+    lines = closing(
+        record,
+        study,
+        folder=place.folder,
+        storage=sampling.shown(place.storage),
+        reason=reason,
+        troubles=troubles.told,
+    )
     Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
     return reason is None
 
@@ -85,14 +97,20 @@ def _search(ledger: Ledger, data: SearchData, site: Site, console: Console) -> s
     files = Files(site.out, study, ledger.record)
     names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
     curves = Curves(site.out / "tensorboard", study, metrics=names)
-    curves.catch_up(ledger.record())
+    allowed = site.troubles.allowed
+    with allowed(CURVES):
+        curves.catch_up(ledger.record())
     Shelf(site.out / "checkpoints").catch_up(ledger.record())
     try:
         if not ledger.unfinished:
             return None
         with View(console, study, ledger.record) as view:
-            return search(
-                ledger, data, site=site, listeners=(curves, files, view), notice=view.notice
-            )
+            around = site.troubles.around
+            listeners = (around(curves, CURVES), around(files, TABLES), view)
+            return search(ledger, data, site=site, listeners=listeners, notice=view.notice)
     finally:
-        files.write()
+        with allowed(TABLES):
+            files.write()
+        if CURVES in site.troubles:
+            with allowed(CURVES):
+                curves.catch_up(ledger.record())
