@@ -48,9 +48,21 @@ class Search:
         self.folder = out / "selfmi"
         self.options = (*SMALL, *options)
         self.processes: set[psutil.Process] = set()
+        self.epochs_before: dict[int, int] = {}
+        self.saved_before: set[Path] = set()
 
     def record(self) -> Record | None:
         return sampling.find(f"journal://{self.folder / 'study.journal'}", "selfmi")
+
+    def epochs(self) -> dict[int, int]:
+        """Epochs on record of running trials, by number."""
+        record = self.record()
+        trials = record.trials if record else ()
+        return {trial.number: trial.epoch for trial in trials if isinstance(trial.state, Running)}
+
+    def saved(self) -> set[Path]:
+        """Checkpoints on disk, whether or not the record knows them."""
+        return set((self.folder / "checkpoints").glob("trial-*/epoch-????"))
 
     def completed(self) -> Record:
         """The same command, left alone; the study is complete."""
@@ -92,6 +104,7 @@ class Search:
         *,
         winding_down: bool = False,
     ) -> Record:
+        self.epochs_before, self.saved_before = self.epochs(), self.saved()
         with (self.out / "said.txt").open("a") as said:
             driver = subprocess.Popen(command, stdout=said, stderr=said, cwd=self.out)
         process, deadline = psutil.Process(driver.pid), time.monotonic() + PATIENCE_S
@@ -124,18 +137,15 @@ def _name(process: psutil.Process) -> str:
 
 
 def epochs_are_trained(search: Search) -> bool:
-    record = search.record()
-    return record is not None and any(
-        isinstance(trial.state, Running) and 0 < trial.epoch < EPOCHS for trial in record.trials
+    return any(
+        search.epochs_before.get(number, 0) < epoch < EPOCHS
+        for number, epoch in search.epochs().items()
     )
 
 
 def a_running_trial_has_saved(search: Search) -> bool:
-    """To disk, whether or not the record knows it yet."""
-    return any(
-        int(path.name.removeprefix("epoch-")) < EPOCHS
-        for path in (search.folder / "checkpoints").glob("trial-*/epoch-????")
-    )
+    fresh = search.saved() - search.saved_before
+    return any(int(path.name.removeprefix("epoch-")) < EPOCHS for path in fresh)
 
 
 def the_last_trials_wind_down(search: Search) -> bool:

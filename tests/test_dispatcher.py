@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.messages import Begin, Broken, Finish, Go, Order, Ready, Save, Stretch
+from mmsearch.cluster.troubles import Troubles
 from mmsearch.seeds import Seed
 from mmsearch.trial import (
     Checkpoint,
@@ -106,8 +107,11 @@ class FakeLedger:
 class Laboratory:
     """A dispatcher with fake gangs that train an epoch an order."""
 
-    def __init__(self, out: Path, trials: int, gangs: int) -> None:
+    def __init__(
+        self, out: Path, trials: int, gangs: int, troubles: Troubles | None = None
+    ) -> None:
         self.ledger = FakeLedger(trials)
+        self.troubles = troubles
         self.mail: dict[str, Order] = {}
         self.begun: dict[str, Begin] = {}
         self.epochs: dict[str, int] = {}
@@ -117,11 +121,20 @@ class Laboratory:
             self.dispatcher.reported(f"gang-{index}", Ready("host"))
 
     def sitting(self, out: Path) -> Dispatcher:
-        return Dispatcher(self.ledger, out=out, gangs=self.gangs, post=self.post)
+        return Dispatcher(
+            self.ledger, out=out, gangs=self.gangs, post=self.post, troubles=self.troubles
+        )
 
     def post(self, gang: str, order: Order) -> None:
         assert gang not in self.mail, "a gang got two orders for one report"
         self.mail[gang] = order
+
+    def train_or_finish(self, gang: str) -> Stretch | None:
+        """As `train`, but for a gang that is needed no more."""
+        if isinstance(self.mail[gang], Finish):
+            del self.mail[gang]
+            return None
+        return self.train(gang)
 
     def train(self, gang: str) -> Stretch:
         """What an honest gang answers to its mail."""

@@ -183,9 +183,9 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 600.0) -> None:
 @contextmanager
 def clean() -> Iterator[None]:
     """Asserts that no process of ours and nothing in shared memory outlives what is done here."""
-    memory = shared_memory()
+    memory, ours = shared_memory(), set(psutil.Process().children(recursive=True))
     yield
-    assert not psutil.Process().children(recursive=True)
+    assert set(psutil.Process().children(recursive=True)) <= ours
     assert shared_memory() <= memory
 
 

@@ -240,7 +240,9 @@ def test_a_record_that_is_deleted_under_its_driver_is_put_back(kind: str, tmp_pa
         train(ledger, 0.3)
         told = ledger.record()
         path.unlink()
-        with pytest.raises(StorageError, match=r"it was deleted while.* is in .*/study.* --resume"):
+        with pytest.raises(
+            StorageError, match=r"it was deleted while.* is in .*/study.* the same command goes on"
+        ):
             begin(ledger)
         assert ledger.record() == told
     with resume(url) as ledger:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from mmsearch.errors import StudyError
+from mmsearch.sampling import shown
 from mmsearch.seeds import Seed
 from mmsearch.space import Space
 from mmsearch.study import Budget, Objective, Study
@@ -67,9 +68,8 @@ def test_a_deadline_that_is_none_or_past_is_refused(text):
 
 
 def test_the_end_says_what_was_found_where_it_lies_and_what_to_run_next(tmp_path):
-    lines = closing(
-        FOUND, STUDY, folder=tmp_path, storage=f"journal://{tmp_path}/study.journal", reason=None
-    )
+    storage = shown(f"journal://{tmp_path}/study.journal")
+    lines = closing(FOUND, STUDY, folder=tmp_path, storage=storage, reason=None)
     said = "\n".join(lines)
     assert "toy: 2 completed, 1 stopped of 3; 1:30 of training" in said
     assert "incumbent 0.4000 (trial 1), 20.0% better than the published configuration" in said
@@ -98,6 +98,13 @@ def test_an_early_end_says_why_and_how_to_go_on(tmp_path):
     )
     assert "  ended early: the deadline is reached. Go on with the same command" in lines
     assert "  no trial has completed yet, so there is no incumbent" in lines
+
+
+def test_the_end_says_what_could_not_be_written(tmp_path):
+    told = ("curves cannot be written (No space left on device); the search goes on without",)
+    where = {"folder": tmp_path, "storage": "sqlite:///x", "reason": None}
+    assert f"  {told[0]}" in closing(FOUND, STUDY, troubles=told, **where)
+    assert not [line for line in closing(FOUND, STUDY, **where) if "cannot be written" in line]
 
 
 def test_off_a_terminal_an_ending_is_one_plain_line():
@@ -133,9 +140,10 @@ def test_what_engines_print_goes_to_the_log_and_the_terminal_stays_ours(tmp_path
     with engines_hushed() as quiet:
         os.write(1, b"chatter\n")
         assert not log.exists()
-        quiet.log_to(log)
+        assert quiet.log_to(log) is None
         os.write(2, b"warning\n")
+        print("more chatter")
         quiet.terminal.write("ours\n")
     os.write(1, b"after\n")
-    assert log.read_text() == "chatter\nwarning\n"
+    assert log.read_text() == "chatter\nwarning\nmore chatter\n"
     assert capfd.readouterr().out == "ours\nafter\n"

@@ -44,7 +44,7 @@ class Shelf:
             checkpoint: as a gang wrote it.
         """
         newest = Path(checkpoint.uri)
-        for other in newest.parent.iterdir():
+        for other in newest.parent.glob("*"):
             if other.name != newest.name:
                 shutil.rmtree(other, ignore_errors=True)
 

@@ -12,7 +12,6 @@ observations and endings alone, and not on when gangs come up, are lost or come 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
-from typing import Protocol
 
 from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.messages import (
@@ -26,31 +25,18 @@ from mmsearch.cluster.messages import (
     Save,
     Stretch,
 )
+from mmsearch.cluster.troubles import Listener, Troubles
 from mmsearch.sampling import Ledger
 from mmsearch.trial import (
     Completed,
     Ending,
     Loss,
-    Observation,
     Segment,
     Stopped,
     Trial,
     Verdict,
     start_epoch,
 )
-
-
-class Listener(Protocol):
-    """Follows a study while it runs: curves, the live view."""
-
-    def began(self, trial: Trial) -> None:
-        """A segment of this trial starts."""
-
-    def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:
-        """Epochs were recorded, training curves included."""
-
-    def ended(self, trial: Trial) -> None:
-        """The trial reached its ending."""
 
 
 class Dispatcher:
@@ -64,6 +50,7 @@ class Dispatcher:
         gangs: int,
         post: Callable[[str, Order], object],
         listeners: Sequence[Listener] = (),
+        troubles: Troubles | None = None,
     ) -> None:
         self._ledger = ledger
         self._gangs = gangs
@@ -71,6 +58,7 @@ class Dispatcher:
         self._logs = out / "logs"
         self._post = post
         self._listeners = listeners
+        self._troubles = troubles or Troubles()
         self._nodes: dict[str, str] = {}
         self._training: dict[str, int] = {}
         self._idle: list[str] = []
@@ -111,6 +99,8 @@ class Dispatcher:
     def _stretch(self, gang: str, report: Stretch) -> None:
         number = report.number
         assert self._training.get(gang) == number
+        for trouble in report.troubles:
+            self._troubles.add(trouble.what, trouble.why)
         ending = report.failed or (Completed() if report.finished else None)
         saved = self._shelf.recorded(report.checkpoint) if report.checkpoint else None
         verdict = self._ledger.observe(number, report.observations, checkpoint=saved, ending=ending)

@@ -7,6 +7,7 @@ one costs building a model and an engine, and nothing else.
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -119,9 +120,9 @@ class Gang(Trainable):
         stretch, save_seconds = replies[0]
         failed = next((reply.failed for reply, _ in replies if reply.failed), None)
         if failed and not stretch.failed:
-            stretch = Stretch(stretch.number, stretch.observations, failed=failed)
+            stretch = replace(stretch, finished=False, failed=failed, checkpoint=None)
         self._pace.trained(stretch.observations)
-        if stretch.checkpoint:
+        if save_seconds:
             self._pace.saved(monotonic(), seconds=save_seconds)
         return stretch
 

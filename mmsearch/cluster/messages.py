@@ -48,6 +48,15 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A file of the study that a worker cannot write; training goes on without it."""
+
+    what: str
+    """`checkpoints` or `logs`."""
+    why: str
+
+
+@dataclass(frozen=True)
 class Stretch:
     """What came of one order: some epochs, never past a rung."""
 
@@ -59,6 +68,7 @@ class Stretch:
     """The trial's own fault; a broken gang is `Broken`."""
     checkpoint: Checkpoint | None = None
     """Written at the end of this stretch."""
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,6 @@ class Pace:
         return (now - self._saved_at) * SAVING_SHARE >= self._save_seconds
 
     def saved(self, now: float, *, seconds: float) -> None:
-        """Notes a checkpoint and what it cost; `now` in s of the same clock."""
+        """Notes a checkpoint, or that none could be written; `now` in s of the same clock."""
         self._saved_at = now
         self._save_seconds = seconds

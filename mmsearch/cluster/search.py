@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,12 +12,13 @@ import ray
 from ray import tune
 
 from mmsearch.cluster import limits, machines
-from mmsearch.cluster.dispatcher import Dispatcher, Listener
+from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
 from mmsearch.cluster.machines import Room
 from mmsearch.cluster.pulse import PATIENCE
 from mmsearch.cluster.shipping import pack
+from mmsearch.cluster.troubles import Listener, Troubles
 from mmsearch.cluster.tuning import Desk, Failures, Gangs, environment, run_config
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
@@ -41,6 +42,8 @@ class Site:
     """The study's folder; on several machines it must be one that all of them see."""
     address: str | None = None
     """A running Ray cluster, or None for this machine alone."""
+    troubles: Troubles = field(default_factory=Troubles)
+    """Hears what of the files there cannot be written."""
 
 
 @contextmanager
@@ -108,6 +111,7 @@ def _search(
         gangs=room.gangs,
         post=mailbox.put.remote,
         listeners=(*listeners, spent),
+        troubles=site.troubles,
     )
     interruption = Interruption()
     failures = Failures()

@@ -1,20 +1,20 @@
 """What one worker does with its gang's orders: builds, trains, saves. No Ray in here."""
 
 import json
-import os
-import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import torch
 
-from mmsearch.cluster.messages import Begin, Go, Save, Stretch
+from mmsearch.cluster.logs import redirect, unbreakable
+from mmsearch.cluster.messages import Begin, Go, Save, Stretch, Trouble
 from mmsearch.cluster.pulse import Pulse
 from mmsearch.cluster.shipping import Parcel, unpack
 from mmsearch.study import Study
-from mmsearch.training import Diverged, Trainer, Worker, ending_of, join, place
+from mmsearch.training import Diverged, Trainer, Unwritten, Worker, ending_of, join, place
 from mmsearch.trial import Checkpoint, Observation, start_epoch
 
 
@@ -33,6 +33,8 @@ class Segments:
         self._data = place(unpack(parcel), self._worker)
         self._begin: Begin | None = None
         self._trainer: Trainer | None = None
+        self._troubles: list[Trouble] = []
+        unbreakable()
 
     def join(self, init_method: str) -> None:
         """Brings the gang's process group up; returns when all workers are in it."""
@@ -49,8 +51,15 @@ class Segments:
         if isinstance(order, Begin):
             self._close()
             self._begin = order
-            _redirect(order.log, self._worker.rank)
+            self._log_to(order.log)
         assert self._begin is not None
+        stretch, seconds = self._stretch(order, self._begin.number, until, save=save)
+        troubles, self._troubles = tuple(self._troubles), []
+        return replace(stretch, troubles=troubles), seconds
+
+    def _stretch(
+        self, order: Begin | Go | Save, number: int, until: int, *, save: bool
+    ) -> tuple[Stretch, float]:
         observations: tuple[Observation, ...] = ()
         try:
             trainer = self._trainer = self._trainer or self._built()
@@ -62,11 +71,11 @@ class Segments:
             traceback.print_exc()
             self._close()
             done = tuple(error.observations) if isinstance(error, Diverged) else observations
-            return Stretch(self._begin.number, done, failed=ending_of(error)), 0.0
+            return Stretch(number, done, failed=ending_of(error)), 0.0
         finished = trainer.finished
         if finished:
             self._close()
-        return Stretch(self._begin.number, observations, finished, checkpoint=saved), seconds
+        return Stretch(number, observations, finished, checkpoint=saved), seconds
 
     def _built(self) -> Trainer:
         assert self._begin is not None
@@ -88,13 +97,25 @@ class Segments:
         finally:
             self._pulse.rest()
 
-    def _saved(self, trainer: Trainer) -> tuple[Checkpoint, float]:
+    def _saved(self, trainer: Trainer) -> tuple[Checkpoint | None, float]:
+        """The checkpoint, or None where it cannot be written, and the seconds that it took."""
         assert self._begin is not None
         started = perf_counter()
         folder = Path(self._begin.folder) / f"epoch-{trainer.epoch:04d}"
-        trainer.save(folder)
         checkpoint = Checkpoint(str(folder), trainer.epoch, self._worker.world_size)
+        try:
+            trainer.save(folder)
+        except Unwritten as error:
+            print(f"no checkpoint after epoch {trainer.epoch}: {error}")
+            self._troubles.append(Trouble("checkpoints", str(error)))
+            checkpoint = None
         return checkpoint, perf_counter() - started
+
+    def _log_to(self, log: str) -> None:
+        rank = self._worker.rank
+        why = redirect(Path(log if rank == 0 else f"{log}.rank-{rank}"))
+        if why:
+            self._troubles.append(Trouble("logs", why))
 
     def _close(self) -> None:
         if self._trainer is not None:
@@ -108,14 +129,3 @@ def _log(observations: Sequence[Observation]) -> None:
         shown = {k: v for k, v in seen.metrics.items() if k.startswith(("valid/", "train/loss"))}
         values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
         print(f"epoch {seen.epoch}  {seen.train_seconds:.2f} s  {values}")
-
-
-def _redirect(log: str, rank: int) -> None:
-    """Sends what this process prints from now on to the trial's log file."""
-    path = Path(log if rank == 0 else f"{log}.rank-{rank}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)

@@ -7,8 +7,8 @@ the process, nothing needs closing and any number of trials can run.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
@@ -23,12 +23,14 @@ from mmsearch.trial import Observation, Record, Running, Trial, start_epoch
 class _Run:
     """One trial's curves in this sitting."""
 
-    path: Path
-    """Event file of the sitting."""
-    epoch: int
-    """Last epoch drawn."""
-    known: dict[int, Observation] = field(default_factory=dict)
+    known: dict[int, Observation]
     """Observations by epoch, those on record first."""
+    due: list[Observation]
+    """To be drawn, unless they are drawn already."""
+    path: Path | None = None
+    """Event file to append to; None when there is none yet, or a write to it failed."""
+    epoch: int = 0
+    """Last epoch drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,76 @@ class Curves:
         self._study = study
         self._metrics = tuple(metrics)
         self._domains = dict(hparams.domains(study.space))
-        self._described = any(folder.glob("trial-*"))
+        self._described = any(map(_describes, sorted(folder.glob("trial-*"))))
         self._runs: dict[int, _Run] = {}
 
     def began(self, trial: Trial) -> None:
-        """A trial starts or goes on; `trial.observations` are those that the record holds."""
+        """A trial starts or goes on; `trial.observations` are those that the record holds.
+
+        Raises:
+            OSError: the disk does not take it; it is drawn with what comes next.
+        """
+        known = {observation.epoch: observation for observation in trial.observations}
+        resumed_at = start_epoch(trial.checkpoint)
+        due = [o for o in trial.observations if o.epoch <= resumed_at]
+        self._runs[trial.number] = _Run(known, due)
+        self._draw(trial)
+
+    def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:
+        """Draw epochs of a trial that has begun; epochs that are drawn already are passed over.
+
+        Raises:
+            OSError: the disk does not take it; it is drawn with what comes next.
+        """
+        run = self._runs[trial.number]
+        for observation in observations:
+            run.known.setdefault(observation.epoch, observation)
+        run.due += observations
+        self._draw(trial)
+
+    def ended(self, trial: Trial) -> None:
+        """A trial has its ending; may be said again, and of trials of an earlier sitting.
+
+        Raises:
+            OSError: the disk does not take it; `catch_up` draws it.
+        """
+        assert not isinstance(trial.state, Running), f"trial {trial.number} has no ending"
+        if _read(self._folder_of(trial)).ended:
+            return
+        if trial.number not in self._runs:
+            self.began(trial)
+        self.observed(trial, trial.observations)
+        end = hparams.end_summary(trial.state, ended_at=trial.ended_at or time.time())
+        self._append(self._runs[trial.number], [events.metadata(end)])
+        del self._runs[trial.number]
+
+    def catch_up(self, record: Record) -> None:
+        """Draw endings that are on record, and that a killed sitting or a full disk left out.
+
+        The columns of the HParams tab become those of the study's newest generation.
+        """
+        self._describe_anew()
+        for trial in record.trials:
+            if not isinstance(trial.state, Running):
+                self.ended(trial)
+
+    def _draw(self, trial: Trial) -> None:
+        run = self._runs[trial.number]
+        if run.path is None:
+            self._open(trial, run)
+        points: list[Event] = []
+        epoch = run.epoch
+        for observation in run.due:
+            if observation.epoch > epoch:
+                epoch = observation.epoch
+                metrics = {**observation.metrics, **run.known[epoch].metrics}
+                standing = self._standing(run.known, epoch)
+                points.append(events.scalars({**metrics, **standing}, epoch=epoch))
+        self._append(run, points)
+        run.epoch, run.due = epoch, []
+
+    def _open(self, trial: Trial, run: _Run) -> None:
+        """A new event file for a trial that starts or goes on, or whose last file is torn."""
         folder = self._folder_of(trial)
         past = _read(folder)
         kept = max((epoch for epoch in past.points if epoch <= trial.epoch), default=0)
@@ -79,50 +146,16 @@ class Curves:
             opening.append(events.metadata(row))
         if kept:
             opening.append(past.points[kept])
-        path = events.create(folder)
-        events.append(path, opening)
+        run.path, run.epoch = events.create(folder, opening), kept
         self._described = True
-        known = {observation.epoch: observation for observation in trial.observations}
-        self._runs[trial.number] = _Run(path, kept, known)
-        resumed_at = start_epoch(trial.checkpoint)
-        self.observed(trial, [o for o in trial.observations if o.epoch <= resumed_at])
 
-    def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:
-        """Draw epochs of a trial that has begun; epochs that are drawn already are passed over."""
-        run = self._runs[trial.number]
-        points: list[Event] = []
-        for observation in observations:
-            recorded = run.known.setdefault(observation.epoch, observation)
-            if observation.epoch <= run.epoch:
-                continue
-            run.epoch = observation.epoch
-            metrics = {**observation.metrics, **recorded.metrics}
-            points.append(events.scalars({**metrics, **self._standing(run)}, epoch=run.epoch))
-        events.append(run.path, points)
-
-    def ended(self, trial: Trial) -> None:
-        """A trial has its ending; may be said again, and of trials of an earlier sitting."""
-        assert not isinstance(trial.state, Running), f"trial {trial.number} has no ending"
-        if _read(self._folder_of(trial)).ended:
-            return
-        if trial.number not in self._runs:
-            self.began(trial)
-        self.observed(trial, trial.observations)
-        run = self._runs.pop(trial.number)
-        ended_at = trial.ended_at or time.time()
-        events.append(
-            run.path, [events.metadata(hparams.end_summary(trial.state, ended_at=ended_at))]
-        )
-
-    def catch_up(self, record: Record) -> None:
-        """Draw endings that a killed sitting put on record but did not get to draw.
-
-        The columns of the HParams tab become those of the study's newest generation.
-        """
-        self._describe_anew()
-        for trial in record.trials:
-            if not isinstance(trial.state, Running):
-                self.ended(trial)
+    @staticmethod
+    def _append(run: _Run, more: Sequence[Event]) -> None:
+        """Appends; what a write that fails leaves must stay the last of its file."""
+        path, run.path = run.path, None
+        assert path is not None
+        events.append(path, more)
+        run.path = path
 
     def _columns(self) -> Summary:
         return hparams.study_summary(self._domains, self._study.objective, self._metrics)
@@ -135,19 +168,23 @@ class Curves:
             return events.metadata(columns) if told else event
 
         for folder in sorted(self._folder.glob("trial-*")):
-            if any(hparams.describes(event.summary) for event in events.read(folder)):
+            if _describes(folder):
                 events.amend(folder, changed)
                 return
 
     def _folder_of(self, trial: Trial) -> Path:
         return self._folder / f"trial-{trial.number:04d}"
 
-    def _standing(self, run: _Run) -> dict[str, float]:
-        """A trial's value at the epoch drawn last, and that epoch."""
-        known = tuple(run.known[epoch] for epoch in sorted(run.known))
-        value = self._study.objective.at(known, run.epoch)
-        assert value is not None, f"{run.path} is at epoch {run.epoch} without an observation"
-        return {hparams.OBJECTIVE: value[0], hparams.EPOCHS: float(run.epoch)}
+    def _standing(self, known: Mapping[int, Observation], epoch: int) -> dict[str, float]:
+        """A trial's value at an epoch, and that epoch."""
+        value = self._study.objective.at(tuple(known[e] for e in sorted(known)), epoch)
+        assert value is not None, f"nothing is known of epoch {epoch}"
+        return {hparams.OBJECTIVE: value[0], hparams.EPOCHS: float(epoch)}
+
+
+def _describes(folder: Path) -> bool:
+    """Whether the study's columns are told in this run's folder."""
+    return any(hparams.describes(event.summary) for event in events.read(folder))
 
 
 def _read(folder: Path) -> _Past:

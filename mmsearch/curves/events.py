@@ -50,12 +50,20 @@ def amend(folder: Path, change: Callable[[Event], Event | None]) -> None:
             partial.replace(path)
 
 
-def create(folder: Path) -> Path:
-    """A new event file in a run's folder, later by name than those that are there."""
+def create(folder: Path, opening: Iterable[Event]) -> Path:
+    """A new event file in a run's folder, later by name than those that are there.
+
+    Raises:
+        OSError: it cannot be written; it is not there then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     number = len(list(folder.glob("events.out.tfevents.*")))
     path = folder / f"events.out.tfevents.{number:010d}.mmsearch"
-    append(path, [Event(wall_time=time.time(), file_version=FILE_VERSION)])
+    try:
+        append(path, [Event(wall_time=time.time(), file_version=FILE_VERSION), *opening])
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -61,6 +61,9 @@ def _published(record: Record) -> str:
 
 def _provenance(record: Record, study: Study, trial: Trial, *, folder: Path) -> dict[str, Any]:
     checkpoint = trial.checkpoint
+    # Where a disk was full the last one is older, and does not hold the weights of the value.
+    if checkpoint and checkpoint.epoch < (trial.value_epoch or 0):
+        checkpoint = None
     return {
         "study": record.name,
         "method": study.method,

@@ -8,7 +8,8 @@ import optuna
 
 from mmsearch.sampling.ledger import Ledger
 from mmsearch.sampling.opening import check, find, open_ledger, read
+from mmsearch.sampling.urls import shown
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-__all__ = ["Ledger", "check", "find", "open_ledger", "read"]
+__all__ = ["Ledger", "check", "find", "open_ledger", "read", "shown"]

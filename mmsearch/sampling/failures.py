@@ -24,13 +24,15 @@ FAILURES = (
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What they run into when what they read is not what was written."""
 RESTORE = "Restore it from a copy, or start another study with --name."
+ROOM = "Make room; what is on record stays, and the same command goes on from there."
+WRITABLE = "Make it writable; what is on record stays, and the same command goes on from there."
 WAYS_OUT = {
-    "no space left": "Make room; what is on record stays, and --resume goes on from there.",
-    "disk is full": "Make room; what is on record stays, and --resume goes on from there.",
-    "quota exceeded": "Make room; what is on record stays, and --resume goes on from there.",
-    "read-only": "Make it writable; what is on record stays, and --resume goes on from there.",
-    "readonly": "Make it writable; what is on record stays, and --resume goes on from there.",
-    "database is locked": "End the program that is writing to it, then use --resume.",
+    "no space left": ROOM,
+    "disk is full": ROOM,
+    "quota exceeded": ROOM,
+    "read-only": WRITABLE,
+    "readonly": WRITABLE,
+    "database is locked": "End the program that is writing to it, then start again.",
     "malformed": RESTORE,
     "no such column": RESTORE,
     "not a database": RESTORE,
@@ -78,4 +80,7 @@ def _way_out(error: Exception, reason: str) -> str:
     if isinstance(error, ImportError):
         return 'Install its driver: pip install "mmsearch[postgresql]".'
     known = (way for words, way in WAYS_OUT.items() if words in reason.lower())
-    return next(known, "Look at the file, the disk or the database server, then use --resume.")
+    return next(
+        known,
+        "Look at the file, the disk or the database server, then give the same command again.",
+    )

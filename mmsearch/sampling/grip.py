@@ -35,11 +35,16 @@ def _check(path: str, file: BinaryIO, ours: os.stat_result) -> None:
     except FileNotFoundError:
         gone, target = "deleted", Path(path)
     if os.fstat(file.fileno()).st_nlink:
-        rule, way_out = "it was moved while the study ran", "Move it back, then use --resume."
+        rule, way_out = (
+            "it was moved while the study ran",
+            "Move it back, then give the same command again.",
+        )
     else:
         _copy(file, target)
         rule = f"it was {gone} while the study ran"
-        way_out = f"What was recorded is in {target} now; with it in place, --resume goes on."
+        way_out = (
+            f"What was recorded is in {target} now; with it in place, the same command goes on."
+        )
     raise StorageError(Problem(path, rule, way_out))
 
 

@@ -131,7 +131,9 @@ def _same(beside: str, ours: os.stat_result) -> None:
         same = False
     if not same:
         rule = "it was removed while the study ran, and without it a second driver is not kept out"
-        raise StorageError(Problem(beside, rule, "Leave it where it is, and use --resume."))
+        raise StorageError(
+            Problem(beside, rule, "Leave it where it is, and give the same command again.")
+        )
 
 
 def _refused(file: FileIO, path: Path) -> StorageError:

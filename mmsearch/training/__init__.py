@@ -4,7 +4,7 @@ Always a DeepSpeed engine, on CPUs and GPUs, with one worker and several. DeepSp
 imported when a gang is joined, or a `[deepspeed]` table checked.
 """
 
-from mmsearch.training.endings import Diverged, ending_of
+from mmsearch.training.endings import Diverged, Unwritten, ending_of
 from mmsearch.training.loop import train
 from mmsearch.training.settings import check
 from mmsearch.training.trainer import Trainer, place
@@ -13,6 +13,7 @@ from mmsearch.training.worker import Worker, join, leave
 __all__ = [
     "Diverged",
     "Trainer",
+    "Unwritten",
     "Worker",
     "check",
     "ending_of",

@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 
 from mmsearch.errors import Problem, TrainingError, reason_of
 from mmsearch.training.engine import Engines
+from mmsearch.training.writing import Writing
 
 FINGERPRINT = "mmsearch.json"
 BEST = "best.pt"
@@ -75,25 +76,34 @@ def save(
     *,
     fingerprint: Fingerprint,
 ) -> None:
-    """Writes a checkpoint; called by all workers, for which the folder must be the same one."""
+    """Writes a checkpoint; called by all workers, for which the folder must be the same one.
+
+    Raises:
+        Unwritten: on all workers, when one of them cannot write. What was there before stays.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
-    if engines.worker.rank == 0:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    distributed.barrier()
-    for one in engines.passes:
-        one.engine.save_checkpoint(
-            str(partial),
-            tag=one.phase.name,
-            client_state={"standing": asdict(standing)},
-            save_latest=False,
-            exclude_frozen_parameters=True,
-        )
-    if engines.worker.rank == 0:
+    writing = Writing(engines.worker, partial)
+
+    def finish() -> None:
         torch.save(dict(best), partial / BEST)
         (partial / FINGERPRINT).write_text(json.dumps(asdict(fingerprint), indent=2) + "\n")
         _move(partial, folder)
-    distributed.barrier()
+
+    try:
+        writing.alone(lambda: _begin(partial))
+        for one in engines.passes:
+            with writing.guarded(one.engine):
+                one.engine.save_checkpoint(
+                    str(partial),
+                    tag=one.phase.name,
+                    client_state={"standing": asdict(standing)},
+                    save_latest=False,
+                    exclude_frozen_parameters=True,
+                )
+        writing.alone(finish)
+    finally:
+        if engines.worker.rank == 0:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(
@@ -200,11 +210,21 @@ def _require_data(folder: Path) -> None:
             raise TrainingError(Problem(str(path), rule, WAY_OUT))
 
 
+def _begin(partial: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+
+
 def _move(partial: Path, folder: Path) -> None:
     """Renames into place; an older folder of that name goes only once the new one is there."""
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.replace(old)
-    partial.replace(folder)
+    try:
+        partial.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)

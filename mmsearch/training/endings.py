@@ -23,6 +23,10 @@ class Diverged(Exception):  # noqa: N818  an ending, not an error
         return type(self), (self.epoch, self.name, self.observations)
 
 
+class Unwritten(Exception):  # noqa: N818  what the world does, not a mistake of use
+    """A checkpoint could not be written, on one worker or another; training may go on."""
+
+
 def ending_of(error: BaseException) -> Failed:
     """The ending of a trial whose training raised this."""
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

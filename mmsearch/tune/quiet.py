@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from mmsearch.cluster.logs import redirect, unbreakable
+
 
 @dataclass(frozen=True)
 class Quiet:
@@ -19,13 +21,16 @@ class Quiet:
     said: BinaryIO
     """What the engines said before there was a log."""
 
-    def log_to(self, log: Path) -> None:
-        """What the engines have said goes to the end of this file, and what they will say."""
-        log.parent.mkdir(parents=True, exist_ok=True)
+    def log_to(self, log: Path) -> str | None:
+        """What the engines have said goes to the end of this file, and what they will say.
+
+        Returns:
+            Why the file cannot be written, if so.
+        """
+        why = redirect(log)
         self.said.seek(0)
-        with log.open("ab", buffering=0) as file:
-            file.write(self.said.read())
-            _redirect(file.fileno(), file.fileno())
+        sys.stdout.buffer.write(self.said.read())
+        return why
 
 
 @contextmanager
@@ -34,6 +39,7 @@ def engines_hushed() -> Generator[Quiet]:
 
     Both are as they were when the block ends. Nothing is written until there is a log.
     """
+    before = sys.stdout, sys.stderr
     real_out, real_err = os.dup(1), os.dup(2)
     try:
         with (
@@ -41,8 +47,10 @@ def engines_hushed() -> Generator[Quiet]:
             os.fdopen(os.dup(real_out), "w", encoding="utf-8", errors="replace") as terminal,
         ):
             _redirect(said.fileno(), said.fileno())
+            unbreakable()
             yield Quiet(terminal, said)
     finally:
+        sys.stdout, sys.stderr = before
         _redirect(real_out, real_err)
         os.close(real_out)
         os.close(real_err)

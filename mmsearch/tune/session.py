@@ -11,6 +11,7 @@ from mmsearch import backbones, datasets, methods, metrics, provenance, sampling
 from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.machines import Room
 from mmsearch.cluster.search import Site, joined, search
+from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
@@ -21,6 +22,7 @@ from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
+CURVES, TABLES = "curves", "tables"
 FEATURES = ".features"
 """Folder, beside the studies, of what networks make of raw modalities."""
 
@@ -60,9 +62,9 @@ def _compute(views: backbones.Plan, console: Console) -> None:
 
 def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
     study, place = asked.study, asked.place
-    site = Site(place.folder, request.address)
     with engines_hushed() as quiet, ExitStack() as machines:
         console = Console(file=quiet.terminal, markup=False, highlight=False, soft_wrap=True)
+        site = Site(place.folder, request.address, Troubles(console.print))
         join = cache(lambda: machines.enter_context(joined(site, study)))
         if not _is_done(asked):
             # What the machines cannot hold is not begun: they are asked before anything is written.
@@ -70,12 +72,20 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
         _compute(views, console)
         # The machines are left before the ledger: what they still train has no other driver.
         with _ledger(request, asked, views.data) as ledger, machines:
-            quiet.log_to(place.folder / "logs" / "driver.log")
+            if why := quiet.log_to(place.folder / "logs" / "driver.log"):
+                site.troubles.add("logs", why)
             if asked.record and ledger.record().generation > asked.record.generation:
                 console.print(widened(ledger.record()))
             reason = _search(ledger, views.data, join, site, console)
             record = ledger.record()
-    lines = closing(record, study, folder=place.folder, storage=place.storage, reason=reason)
+    lines = closing(
+        record,
+        study,
+        folder=place.folder,
+        storage=sampling.shown(place.storage),
+        reason=reason,
+        troubles=site.troubles.told,
+    )
     Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
     return reason is None
 
@@ -107,13 +117,20 @@ def _search(
     files = Files(site.out, study, ledger.record)
     names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
     curves = Curves(site.out / "tensorboard", study, metrics=names)
-    curves.catch_up(ledger.record())
+    allowed = site.troubles.allowed
+    with allowed(CURVES):
+        curves.catch_up(ledger.record())
     Shelf(site.out / "checkpoints").catch_up(ledger.record())
     try:
         if not ledger.unfinished:
             return None
         with View(console, study, ledger.record) as view:
-            listeners = (curves, files, view)
+            around = site.troubles.around
+            listeners = (around(curves, CURVES), around(files, TABLES), view)
             return search(ledger, data, join(), site=site, listeners=listeners, notice=view.notice)
     finally:
-        files.write()
+        with allowed(TABLES):
+            files.write()
+        if CURVES in site.troubles:
+            with allowed(CURVES):
+                curves.catch_up(ledger.record())

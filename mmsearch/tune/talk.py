@@ -62,9 +62,24 @@ def plan(study: Study) -> Table:
 
 
 def closing(
-    record: Record, study: Study, *, folder: Path, storage: str, reason: str | None
+    record: Record,
+    study: Study,
+    *,
+    folder: Path,
+    storage: str,
+    reason: str | None,
+    troubles: Sequence[str] = (),
 ) -> list[str]:
-    """What was found, where it lies, and what to run next."""
+    """What was found, where it lies, and what to run next.
+
+    Args:
+        record: as it stands.
+        study: what is searched.
+        folder: of the study.
+        storage: the record as optuna-dashboard wants it.
+        reason: why the search ended early, if it did.
+        troubles: what could not be written.
+    """
     counts = summary(record)
     told = ", ".join(f"{number} {state}" for state, number in counts.counts.items() if number)
     spent = clock(counts.train_seconds)
@@ -72,6 +87,7 @@ def closing(
     lines = ["", f"{study.name}: {standing}; {spent} of training"]
     if reason:
         lines.append(f"  ended early: {reason}. Go on with the same command")
+    lines += [f"  {trouble}" for trouble in troubles]
     if counts.incumbent is None:
         return [*lines, "  no trial has completed yet, so there is no incumbent"]
     lines += [f"  {incumbent_line(counts)}", f"  {describe_trial(counts.incumbent)}"]
@@ -86,10 +102,5 @@ def closing(
         f"  best configuration  {folder / 'best.toml'}",
         f"  every trial         {folder / 'trials.csv'}",
         f"  curves              tensorboard --logdir {folder / 'tensorboard'}",
-        f"  live record         optuna-dashboard {_dashboard(storage)}",
+        f"  live record         optuna-dashboard {storage}",
     ]
-
-
-def _dashboard(storage: str) -> str:
-    """The storage as optuna-dashboard wants it: a journal by its path."""
-    return storage.removeprefix("journal://")
