@@ -14,7 +14,7 @@ from mmsearch.space import Space
 from mmsearch.study import Budget, Objective, Study
 from mmsearch.trial import Completed, Observation, Record, Running, Stopped, Trial
 from mmsearch.tune.options import hours_until
-from mmsearch.tune.quiet import engines_to
+from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing
 from mmsearch.tune.view import View, clock
 
@@ -118,10 +118,12 @@ def test_times_are_minutes_and_seconds(seconds, text):
 
 def test_what_engines_print_goes_to_the_log_and_the_terminal_stays_ours(tmp_path: Path, capfd):
     log = tmp_path / "logs" / "driver.log"
-    with engines_to(log) as terminal:
+    with engines_hushed() as quiet:
         os.write(1, b"chatter\n")
+        assert not log.parent.exists(), "nothing is written until there is a log"
+        quiet.log_to(log)
         os.write(2, b"warning\n")
-        terminal.write("ours\n")
+        quiet.terminal.write("ours\n")
     os.write(1, b"after\n")
     assert log.read_text() == "chatter\nwarning\n"
     assert capfd.readouterr().out == "ours\nafter\n"
