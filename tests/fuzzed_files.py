@@ -163,7 +163,8 @@ def arrays(draw: st.DrawFn) -> bytes:
 
 
 archives = st.dictionaries(
-    st.sampled_from(["target", "notes", "pulse", "pulse_lengths", "classes"]) | st.text(max_size=4),
+    st.sampled_from(["target", "notes", "pulse", "pulse_lengths", "classes"])
+    | st.text("ab_./\\ é", max_size=4),
     arrays() | st.binary(max_size=9),
     max_size=5,
 ).map(zipped)

@@ -21,6 +21,7 @@ from typing import Any
 from fuzzed_files import FILES, MADE, Content, Fuzzed
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 from wrong_inputs import snapshot
 
 from mmsearch.errors import MmsearchError
@@ -168,7 +169,10 @@ def _batch(example: Callable[[Any], None], strategy: st.SearchStrategy[Any], num
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )(given(strategy)(example))
-    seed(number)(run)()
+    with warnings.catch_warnings():
+        # Of a failure's example, which may be long.
+        warnings.filterwarnings("ignore", category=HypothesisWarning)
+        seed(number)(run)()
 
 
 def main() -> None:

@@ -247,7 +247,9 @@ def test_float16_on_a_cpu_is_refused(worker: Worker) -> None:
 
 def test_an_unknown_metric_is_refused_with_the_closest_one(worker: Worker) -> None:
     study = toy.study(metric="valid/mea")
-    with pytest.raises(TrainingError, match=r"no metric 'valid/mea'. Did you mean 'valid/mae'"):
+    with pytest.raises(
+        TrainingError, match=r"no such metric, got 'valid/mea'. Did you mean 'valid/mae'"
+    ):
         Trainer(study, toy.data(), {}, seed=toy.SEED, worker=worker)
 
 

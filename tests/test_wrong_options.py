@@ -12,9 +12,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from wrong_inputs import STUDY, Make, holds, nothing, snapshot, tuned
+from wrong_inputs import STUDY, Make, answered, holds, nothing, snapshot, tuned
 
-from mmsearch import methods, sampling
+from mmsearch import cli, methods, sampling
 from mmsearch import study as studies
 from mmsearch.sampling.lock import only_driver
 
@@ -228,6 +228,11 @@ def test_an_option_that_cannot_be_read_is_named(tmp_path: Path, option: str) -> 
     answer = "\n".join(tuned(tmp_path, "selfmi", option))
     assert option.partition("=")[0] in answer
     assert "--help" in answer
+
+
+def test_the_console_script_answers_alike(tmp_path: Path) -> None:
+    holds(answered(cli.app, tmp_path, "tune", "selfmy"), "Did you mean 'selfmi'?")
+    holds(answered(cli.app, tmp_path, "data", "msi"), "Did you mean 'mosi'?")
 
 
 # As processes of their own.

@@ -28,12 +28,12 @@ def nothing(folder: Path) -> None:
 
 def tuned(folder: Path, *options: str) -> list[str]:
     """The answer of `tune` to these options, given in this folder, in lines."""
-    return _answer(tune, folder, options)
+    return answered(tune, folder, *options)
 
 
 def checked(folder: Path, *options: str) -> list[str]:
     """The answer of `data`."""
-    return _answer(data_command.app, folder, options)
+    return answered(data_command.app, folder, *options)
 
 
 def holds(lines: list[str], *words: str) -> None:
@@ -55,7 +55,8 @@ def snapshot(folder: Path) -> dict[str, bytes | int]:
     }
 
 
-def _answer(app: typer.Typer, folder: Path, options: tuple[str, ...]) -> list[str]:
+def answered(app: typer.Typer, folder: Path, *options: str) -> list[str]:
+    """What a command says on standard error, having done nothing else, and ended with 2."""
     before = snapshot(folder)
     with chdir(folder), _ray_that_must_not_start():
         result = CliRunner().invoke(app, options)
