@@ -21,7 +21,7 @@ from mmsearch.backbones.settings import (
     Reader,
 )
 from mmsearch.datasets.raw import Raw
-from mmsearch.datasets.splits import fingerprint
+from mmsearch.datasets.splits import answering, fingerprint
 from mmsearch.datasets.task import SearchData, Task
 from mmsearch.errors import DataError, StudyError
 from mmsearch.space import parse
@@ -241,7 +241,7 @@ def test_an_image_that_is_broken_is_named(networks: Path, tmp_path: Path) -> Non
         f"{cut}: cannot be read as an image (OSError: image file is truncated). "
         "Mend the file, or leave its row out."
     )
-    assert not list((tmp_path / "views").iterdir())
+    assert not (tmp_path / "views").exists()
 
 
 FILES: dict[str, tuple[str, bytes | None, str]] = {
@@ -288,7 +288,10 @@ def test_sounds_that_are_not_finite_are_refused(networks: Path, tmp_path: Path) 
 def test_a_file_that_is_missing_is_named_before_anything_is_computed(tmp_path: Path) -> None:
     data = toy.toy_data()
     raw = {"vision": (Raw("image", (str(tmp_path / "gone.png"),)),) * 2}
-    with pytest.raises(DataError, match=r"gone.png: cannot be read: no such file or directory\."):
+    with (
+        pytest.raises(DataError, match=r"gone.png: cannot be read: no such file or directory\."),
+        answering("toys"),
+    ):
         fingerprint(data.train, data.valid, raw)
 
 

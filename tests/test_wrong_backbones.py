@@ -63,7 +63,7 @@ def damaged_weights(folder: Path) -> None:
 
 
 MODELS = [
-    pytest.param(lambda folder: None, ("model './net'", "cannot be loaded"), id="missing"),
+    pytest.param(lambda folder: None, ("model './net'", "no such folder"), id="missing"),
     pytest.param(no_model, ("cannot be loaded",), id="an empty folder"),
     pytest.param(a_model_of_nothing, ("cannot be loaded",), id="a model of nothing"),
     pytest.param(an_unknown_model, ("cannot be loaded",), id="an unknown model"),
@@ -93,7 +93,7 @@ def test_a_folder_that_is_no_model_is_answered(
         ((FROZEN.format("text", "efficientnet-lite0"),), ("looks at images and reads",)),
         (('published.text_backbone={kind="frozen",max_tokens=1}',), ("got 1", "cut off there")),
         (('published.audio_backbone={kind="frozen",max_seconds=inf}',), ("finite number",)),
-        ((FROZEN.format("audio", "x"),), ("table has no raw sound that a network could read",)),
+        ((FROZEN.format("audio", "x"),), ("table has no raw sounds that a network could read",)),
     ],
     ids=["no network", "another kind", "tokens", "seconds", "nothing to read"],
 )
