@@ -40,9 +40,6 @@ def test_no_room_for_checkpoints_and_curves_ends_no_study(tmp_path: Path) -> Non
         assert any(curves.path.glob("trial-*/*"))
 
 
-@pytest.mark.xfail(
-    reason="fails since hangs are watched for: a folder without any room", strict=False
-)
 @pytest.mark.slow
 def test_no_room_in_the_folder_of_a_study_ends_it_not_while_there_is_room_for_its_record(
     tmp_path: Path,

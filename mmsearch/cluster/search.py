@@ -1,6 +1,7 @@
 """Runs a study on the machines: Ray Tune holds the gangs, the dispatcher says what they train."""
 
 import signal
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -87,17 +88,6 @@ def search(
     Raises:
         KeyboardInterrupt: a second Ctrl-C; what runs can be resumed from its last checkpoint.
     """
-    return _search(ledger, data, room, site, listeners, notice)
-
-
-def _search(
-    ledger: Ledger,
-    data: SearchData,
-    room: Room,
-    site: Site,
-    listeners: Sequence[Listener],
-    notice: Callable[[str], None],
-) -> str | None:
     spent = Limits(
         ledger.study,
         ledger.record(),
@@ -138,16 +128,20 @@ def _search(
     )
     worker = {"CPU": 1.0, "GPU": room.gpus_per_worker}
     bundles = [{}, *[worker] * ledger.study.resources.workers]
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory(bundles)),
-        tune_config=tune.TuneConfig(
-            search_alg=Gangs(wanted),
-            scheduler=Desk(dispatcher, tick=tick, fail=failures.errors.append),
-            num_samples=-1,
-        ),
-        run_config=run_config(site.out.resolve() / "logs", stop=failures),
-    )
-    with environment(room.gangs), _interrupts(interruption):
+    with (
+        tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
+        environment(room.gangs),
+        _interrupts(interruption),
+    ):
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, tune.PlacementGroupFactory(bundles)),
+            tune_config=tune.TuneConfig(
+                search_alg=Gangs(wanted),
+                scheduler=Desk(dispatcher, tick=tick, fail=failures.errors.append),
+                num_samples=-1,
+            ),
+            run_config=run_config(Path(scratch), stop=failures),
+        )
         try:
             tuner.fit()
         except Exception as error:  # noqa: BLE001  ours, wrapped by Tune, or its own

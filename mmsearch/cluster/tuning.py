@@ -124,7 +124,11 @@ def _gangs_die(trial: Gangway) -> ClusterError:
 
 
 def run_config(folder: Path, *, stop: Failures) -> tune.RunConfig:
-    """Tune writes little, below this folder, and no checkpoints: those are the workers'."""
+    """Tune writes little, below this folder, and no checkpoints: those are the workers'.
+
+    Nothing reads what it writes, and it ends a search where it cannot write: so the folder is not
+    the study's, whose disk may be full.
+    """
     return tune.RunConfig(
         name="tune",
         storage_path=str(folder),
