@@ -14,6 +14,7 @@ from toy_generations import (
     opened,
     state_of,
     study,
+    timeless,
     uri,
 )
 from toy_ledger import PROVENANCE, begin, epochs, journal
@@ -21,7 +22,7 @@ from toy_ledger import PROVENANCE, begin, epochs, journal
 from mmsearch.sampling import open_ledger, proposals, read
 from mmsearch.space import Choice, Space
 from mmsearch.study import Sampler, Scheduler
-from mmsearch.trial import Checkpoint, Completed, Failed, Record, Stopped, Trial
+from mmsearch.trial import Checkpoint, Completed, Failed, Record, Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,6 @@ def searched(folder: Path, *sittings) -> Record:
 def in_optuna(folder: Path, name: str) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     return optuna.load_study(study_name=name, storage=storage)
-
-
-def timeless(record: Record) -> list[Trial]:
-    """What must not depend on the number of sittings."""
-    return [replace(t, segments=(), started_at=None, ended_at=None) for t in record.trials]
 
 
 # More trials

@@ -14,7 +14,8 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 from toy_disks import small_disk
-from toy_ledger import PROVENANCE, STUDY, begin, epochs, train
+from toy_generations import WIDER, drive, study, timeless
+from toy_ledger import PROVENANCE, STUDY, begin, epochs, journal, train
 from toy_postgresql import Server, running
 
 from mmsearch.errors import ConflictError, StorageError
@@ -107,6 +108,19 @@ def test_a_study_on_a_server_is_what_it_is_in_a_file(url: str, tmp_path: Path) -
 
 def _timeless(trial: object) -> object:
     return replace(trial, started_at=0.0, ended_at=None)
+
+
+def test_a_study_on_a_server_is_widened_as_it_is_in_a_file(url: str, tmp_path: Path) -> None:
+    for place in (url, journal(tmp_path)):
+        with start(place, study()) as ledger:
+            drive(ledger)
+        with resume(place, study(trials=9, space=WIDER)) as ledger:
+            drive(ledger)
+    ours, theirs = (replace(read(place), provenance={}) for place in (url, journal(tmp_path)))
+    assert ours.generation == 2
+    assert len(ours.trials) == 9
+    assert timeless(ours) == timeless(theirs)
+    assert len(read(url, "toy@1").trials) == 6
 
 
 @pytest.mark.parametrize(

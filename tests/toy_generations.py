@@ -11,7 +11,7 @@ from toy_ledger import PROVENANCE, STUDY, epochs, journal
 from mmsearch.sampling import Ledger, open_ledger
 from mmsearch.space import Branch, Choice, IntUniform, LogUniform, Space, ZeroOrLogUniform
 from mmsearch.study import Study
-from mmsearch.trial import Checkpoint, Completed, Segment, Stopped, Trial, Verdict
+from mmsearch.trial import Checkpoint, Completed, Record, Segment, Stopped, Trial, Verdict
 
 WIDER = Space(
     {
@@ -103,3 +103,8 @@ def state_of(trials: tuple[Trial, ...]) -> list[str]:
         else type(t.state).__name__.lower()
         for t in trials
     ]
+
+
+def timeless(record: Record) -> list[Trial]:
+    """What must not depend on the number of sittings."""
+    return [replace(t, segments=(), started_at=None, ended_at=None) for t in record.trials]
