@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mmsearch.report.files import write_atomically
@@ -25,21 +25,24 @@ COLUMNS = (
 Cell = Scalar | None
 
 
-def write_trials_csv(record: Record, path: Path) -> None:
+def write_trials_csv(record: Record, path: Path, *, pareto: Collection[int] | None = None) -> None:
     """Write every trial of the record as a row, by number.
 
     After the fixed columns come the searched parameters as `config.<name>`, in the order of the
     space and empty where they do not exist, and the `valid/...` metrics of the epoch that gave
-    the trial's value. A trial's streams follow from its `seed`, `number` and `replicate`.
+    the trial's value, and where several objectives are sought whether the trial is in the Pareto
+    set, whose numbers are `pareto`. A trial's streams follow from its `seed`, `number` and
+    `replicate`.
 
     Raises:
         OSError: the file cannot be written; an earlier one stays as it was.
     """
     parameters = union(trial.coordinates for trial in record.trials)
     metrics = union(_metrics(trial) for trial in record.trials)
+    extra = [] if pareto is None else ["pareto"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"config.{name}" for name in parameters), *metrics])
+    writer.writerow([*COLUMNS, *(f"config.{name}" for name in parameters), *metrics, *extra])
     for trial in record.trials:
         observed = _metrics(trial)
         writer.writerow(
@@ -47,6 +50,7 @@ def write_trials_csv(record: Record, path: Path) -> None:
                 *_fixed(trial),
                 *(trial.coordinates.get(name) for name in parameters),
                 *(observed.get(name) for name in metrics),
+                *(trial.number in (pareto or ()) for _ in extra),
             ]
         )
     write_atomically(path, text.getvalue())

@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 
 from mmsearch.sampling.book import plain
 from mmsearch.sampling.halving import reached
+from mmsearch.sampling.scalarising import as_single
 from mmsearch.seeds import derive
 from mmsearch.space import Choice, IntLogUniform, IntUniform, LogUniform, Primitive, Uniform
 from mmsearch.study import Study
@@ -47,9 +48,10 @@ def propose(
     """
     if not trials:
         return dict(study.published)
-    seed = derive(study.seed, len(trials), 0, "proposal")
+    number = len(trials)
+    seed = derive(study.seed, number, 0, "proposal")
     trials = [trial for trial in trials if trial.number not in outside]
-    throwaway = _throwaway(study, trials, seed)
+    throwaway = _throwaway(*as_single(study, trials, number), seed)
     known = [trial.coordinates for trial in trials]
     config: dict[str, Any] = {}
     for _ in range(DRAWS):

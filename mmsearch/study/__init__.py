@@ -6,11 +6,13 @@ values in it before it is checked, and its resolved text is all that a record ne
 
 from mmsearch.study.difference import FREE, PASSING, changes, difference, widens
 from mmsearch.study.files import find, known
-from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
+from mmsearch.study.model import COST, Budget, Objective, Resources, Sampler, Scheduler, Study
 from mmsearch.study.overrides import parse_override
 from mmsearch.study.reader import load, loads
+from mmsearch.study.several import losses, pareto_set, values
 
 __all__ = [
+    "COST",
     "FREE",
     "PASSING",
     "Budget",
@@ -25,6 +27,9 @@ __all__ = [
     "known",
     "load",
     "loads",
+    "losses",
+    "pareto_set",
     "parse_override",
+    "values",
     "widens",
 ]

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from mmsearch.study.model import COST
+from mmsearch.trial import Direction
+
 
 def _seen_by_a_search(metric: str) -> str:
     if metric.startswith("test/"):
@@ -16,6 +19,10 @@ def _seen_by_a_search(metric: str) -> str:
     if not metric.startswith("valid/") or metric == "valid/":
         raise PydanticCustomError("metric", "must be valid/<metric>")
     return metric
+
+
+def _sought_beside(metric: str) -> str:
+    return metric if metric == COST else _seen_by_a_search(metric)
 
 
 class _Table(BaseModel):
@@ -29,10 +36,12 @@ class ObjectiveTable(_Table):
 
     metric: Annotated[str, AfterValidator(_seen_by_a_search)] = Field(examples=["valid/mae"])
     """Use a metric of the validation split, such as valid/mae."""
-    direction: Literal["minimize", "maximize"] = Field(examples=["minimize"])
+    direction: Direction = Field(examples=["minimize"])
     """Say whether lower or higher is better."""
     epoch: Literal["best", "last"] = "best"
     """A trial counts by its best epoch so far, or by its last."""
+    others: dict[Annotated[str, AfterValidator(_sought_beside)], Direction] | None = None
+    """Other metrics that are sought besides, each with minimize or maximize."""
 
 
 class BudgetTable(_Table):
@@ -112,6 +121,7 @@ TABLES = tuple(name for name in StudyFile.model_fields if name not in _KEYS)
 
 def where(place: str, path: tuple[str, ...]) -> str:
     """How messages name a key: `study.toml [budget] trials`, `study.toml seed`."""
+    path = tuple(part for part in path if part != "[key]")  # pydantic: the key itself is wrong
     if path and path[0] in TABLES:
         return f"{place} [{path[0]}] {'.'.join(path[1:])}".rstrip()
     return f"{place} {'.'.join(path)}".rstrip()

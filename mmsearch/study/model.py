@@ -10,6 +10,9 @@ from typing import Any, Literal
 from mmsearch.space import Choice, Primitive, Space
 from mmsearch.trial import Direction, Observation, Scalar
 
+COST = "train/seconds"
+"""Seconds of training so far, which a search may seek to keep low beside its objective."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -109,6 +112,9 @@ class Study:
     """Resolved study file, canonical TOML: overrides applied, every default written out."""
     scheduler: Scheduler = Scheduler()
     sampler: Sampler = Sampler()
+    others: tuple[Objective, ...] = ()
+    """What is sought besides the objective, which leads: a trial's value is the objective's alone,
+    and the others count at the epoch that the value comes from."""
     resources: Resources = Resources()
     deepspeed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Passed to DeepSpeed as it is, under its own names."""

@@ -99,6 +99,7 @@ def _read(
     file, wrong = _checked(document, StudyFile, lambda path: where(place, path))
     config, space, wrong_method = _configurations(document, schema_of, place)
     problems += wrong + _without_effect(document, place) + _shared_gpu(document, place)
+    problems += _sought_twice(document, place)
     problems += wrong_method
     if problems:
         raise StudyError([marked(problem, overrides, place=place) for problem in problems])
@@ -182,6 +183,16 @@ def _without_effect(document: Document, place: str) -> list[Problem]:
     return [Problem(f"{place} [scheduler] first_rung", rule, way_out)]
 
 
+def _sought_twice(document: Document, place: str) -> list[Problem]:
+    """The objective once more among the others."""
+    objective = _table(document, "objective")
+    metric, others = objective.get("metric"), objective.get("others")
+    if not isinstance(others, Mapping) or metric not in others:
+        return []
+    rule = f"{metric} is the objective already"
+    return [Problem(f"{place} [objective] others", rule, "Name what is sought besides it.")]
+
+
 def _shared_gpu(document: Document, place: str) -> list[Problem]:
     """A part of a GPU for each of several workers, which cannot train one trial on one GPU."""
     resources = _table(document, "resources")
@@ -207,7 +218,8 @@ def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) 
         method=file.method,
         dataset=file.dataset,
         seed=file.seed,
-        objective=Objective(**written["objective"]),
+        objective=Objective(**{k: v for k, v in written["objective"].items() if k != "others"}),
+        others=tuple(Objective(*one) for one in (file.objective.others or {}).items()),
         budget=Budget(**written["budget"]),
         space=space.keeping(published),
         published=published,

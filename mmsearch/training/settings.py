@@ -17,7 +17,7 @@ from mmsearch.datasets.task import Task
 from mmsearch.errors import Problem, TrainingError, closest
 from mmsearch.methods.base import Method, MethodConfig
 from mmsearch.space.schema import rule_of, shown
-from mmsearch.study import Study
+from mmsearch.study import COST, Study
 from mmsearch.training.worker import Worker
 
 SET_BY_MMSEARCH: Mapping[str, str] = {
@@ -128,12 +128,15 @@ def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> No
 def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
     """Whether evaluation yields the objective's metric."""
     known = [f"valid/{name}" for name in metrics.names(task.metrics)]
-    if study.objective.metric not in known:
-        yield Problem(
-            "[objective] metric",
-            f"{task.dataset} has no such metric, got {study.objective.metric!r}",
-            closest(study.objective.metric, known),
-        )
+    sought = {"metric": [study.objective], "others": study.others}
+    for key, objectives in sought.items():
+        for metric in (objective.metric for objective in objectives):
+            if metric not in (*known, *([COST] if key == "others" else ())):
+                yield Problem(
+                    f"[objective] {key}",
+                    f"{task.dataset} has no such metric, got {metric!r}",
+                    closest(metric, known),
+                )
 
 
 def precision_problems(study: Study, device: torch.device) -> Iterator[Problem]:

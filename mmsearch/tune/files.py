@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 from mmsearch.report import write_best_toml, write_trials_csv
-from mmsearch.study import Study
+from mmsearch.study import Study, pareto_set
 from mmsearch.trial import Observation, Record, Trial
 
 EVERY_S = 5.0
@@ -35,6 +35,7 @@ class Files:
     def write(self) -> None:
         """Writes both files as the record stands now."""
         record = self._record()
-        write_trials_csv(record, self._folder / "trials.csv")
+        pareto = pareto_set(self._study, record.trials) if self._study.others else None
+        write_trials_csv(record, self._folder / "trials.csv", pareto=pareto)
         write_best_toml(record, self._study, self._folder / "best.toml")
         self._written = monotonic()

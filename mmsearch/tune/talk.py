@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from mmsearch import study as studies
 from mmsearch.backbones import Chosen
 from mmsearch.datasets import SearchData, Task
 from mmsearch.report import describe_trial, summary
@@ -20,7 +21,8 @@ def opening(study: Study, data: SearchData, task: Task, backbones: Sequence[Chos
     modalities = ", ".join(f"{name} {size}" for name, size in task.modalities.items())
     return [
         f"{study.name}: {study.method} on {study.dataset}, seed {study.seed}",
-        f"  objective   {objective.direction} {objective.metric} ({objective.epoch} epoch)",
+        f"  objective   {objective.direction} {objective.metric} ({objective.epoch} epoch)"
+        + "".join(f", {one.direction} {one.metric}" for one in study.others),
         f"  budget      {budget.trials} trials of up to {budget.max_epochs} epochs"
         + (f", compared at epochs {', '.join(map(str, rungs))}" if rungs else ""),
         f"  data        {len(data.train)} train, {len(data.valid)} valid, {modalities}",
@@ -51,6 +53,18 @@ def widened(record: Record) -> str:
     return (
         f"  generation  {record.generation}, with every trial of the one before: {told or 'none'}"
     )
+
+
+def pareto(record: Record, study: Study) -> list[str]:
+    """The completed trials that none is better than, a line each, by the leading objective."""
+    names = [one.metric for one in (study.objective, *study.others)]
+    found = studies.pareto_set(study, record.trials)
+    shown = [
+        f"    trial {number}  "
+        + "  ".join(f"{name} {value:.4g}" for name, value in zip(names, values, strict=True))
+        for number, values in found.items()
+    ]
+    return [f"  Pareto set of {len(shown)}", *shown]
 
 
 def plan(study: Study) -> Table:
@@ -91,6 +105,8 @@ def closing(
     if counts.incumbent is None:
         return [*lines, "  no trial has completed yet, so there is no incumbent"]
     lines += [f"  {incumbent_line(counts)}", f"  {describe_trial(counts.incumbent)}"]
+    if study.others:
+        lines += pareto(record, study)
     runners_up = [trial for trial in counts.top if trial is not counts.incumbent]
     lines += [
         f"  then trial {trial.number} {trial.value:.4f}" for trial in runners_up if has_value(trial)
