@@ -39,15 +39,15 @@ small space runs out of others."""
 def propose(
     study: Study, trials: Sequence[Trial], *, outside: Collection[int] = ()
 ) -> dict[str, Any]:
-    """Configuration of the next trial, complete; the published one comes first.
+    """Configuration of the next trial, complete; the published one comes before those to try first.
 
     Args:
         study: space, sampler and seed.
         trials: all trials on record, by number.
         outside: numbers of those that do not belong to the space: the sampler is not told of them.
     """
-    if not trials:
-        return dict(study.published)
+    if len(trials) <= len(study.first):
+        return dict((study.published, *study.first)[len(trials)])
     number = len(trials)
     seed = derive(study.seed, number, 0, "proposal")
     trials = [trial for trial in trials if trial.number not in outside]

@@ -109,6 +109,8 @@ class StudyFile(_Table):
     """The table says what a trial is trained on."""
     published: dict[str, Any] = Field(default_factory=dict)
     """The table holds the paper's row; what it leaves out is as the method's defaults."""
+    first: list[dict[str, Any]] | None = None
+    """The tables are configurations to try first; what one leaves out is as published."""
     space: dict[str, Any]
     """The table says which values each parameter may take."""
     deepspeed: dict[str, Any] = Field(default_factory=dict)

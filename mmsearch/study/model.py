@@ -112,6 +112,8 @@ class Study:
     """Resolved study file, canonical TOML: overrides applied, every default written out."""
     scheduler: Scheduler = Scheduler()
     sampler: Sampler = Sampler()
+    first: tuple[Mapping[str, Any], ...] = ()
+    """Complete configurations that are tried right after the published one."""
     others: tuple[Objective, ...] = ()
     """What is sought besides the objective, which leads: a trial's value is the objective's alone,
     and the others count at the epoch that the value comes from."""

@@ -101,11 +101,13 @@ def _read(
     problems += wrong + _without_effect(document, place) + _shared_gpu(document, place)
     problems += _sought_twice(document, place)
     problems += wrong_method
+    first, wrong_first = _first(document, schema_of, space, place) if config else ([], [])
+    problems += wrong_first
     if problems:
         raise StudyError([marked(problem, overrides, place=place) for problem in problems])
     assert file is not None
     assert config is not None
-    return _study(file, config.model_dump(), space, name)
+    return _study(file, config.model_dump(), first, space, name)
 
 
 def _huge(value: object, place: str, path: tuple[str, ...]) -> Iterator[Problem]:
@@ -183,6 +185,32 @@ def _without_effect(document: Document, place: str) -> list[Problem]:
     return [Problem(f"{place} [scheduler] first_rung", rule, way_out)]
 
 
+def _first(
+    document: Document, schema_of: SchemaOf, space: Space, place: str
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The configurations to try first, complete, and what is wrong with them."""
+    schema, published = schema_of(cast("str", document["method"])), _table(document, "published")
+    written = document.get("first")
+    tables = cast("list[object]", written) if isinstance(written, list) else []
+    found: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for index, table in enumerate(tables):
+        if not isinstance(table, Mapping):
+            continue  # The layout has said so.
+        searched = cast("Document", table)
+        whole = {**published, **searched}
+        at = ("first", str(index))
+        config, wrong = _checked(whole, schema, lambda path, at=at: where(place, (*at, *path)))
+        values = config.model_dump() if config else {}
+        named = where(place, at)
+        problems += [*wrong, *(space.misfits(values, place=named) if config else ())]
+        found.append(values)
+        if elsewhere := [key for key in searched if key not in space.parameters]:
+            rule = f"the space does not search {', '.join(elsewhere)}"
+            problems.append(Problem(named, rule, "Leave it out: it is as published."))
+    return found, problems
+
+
 def _sought_twice(document: Document, place: str) -> list[Problem]:
     """The objective once more among the others."""
     objective = _table(document, "objective")
@@ -206,7 +234,13 @@ def _shared_gpu(document: Document, place: str) -> list[Problem]:
     return [Problem(f"{place} [resources] gpus_per_worker", rule, way_out)]
 
 
-def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) -> Study:
+def _study(
+    file: StudyFile,
+    published: dict[str, Any],
+    first: list[dict[str, Any]],
+    space: Space,
+    name: str,
+) -> Study:
     written = file.model_dump()
     scheduler = Scheduler(**written["scheduler"])
     if not scheduler.rungs(file.budget.max_epochs):
@@ -219,6 +253,7 @@ def _study(file: StudyFile, published: dict[str, Any], space: Space, name: str) 
         dataset=file.dataset,
         seed=file.seed,
         objective=Objective(**{k: v for k, v in written["objective"].items() if k != "others"}),
+        first=tuple(first),
         others=tuple(Objective(*one) for one in (file.objective.others or {}).items()),
         budget=Budget(**written["budget"]),
         space=space.keeping(published),
@@ -240,11 +275,15 @@ def _table(document: Document, name: str) -> Document:
 
 def _without_none(table: Document) -> dict[str, Any]:
     """The table without keys that hold None, which TOML cannot write."""
-    return {
-        key: _without_none(cast("Document", value)) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
+    return {key: _plain(value) for key, value in table.items() if value is not None}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return _without_none(cast("Document", value))
+    if isinstance(value, list):
+        return [_plain(one) for one in cast("list[object]", value)]
+    return value
 
 
 def _relative(path: Path) -> str:

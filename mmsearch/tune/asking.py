@@ -15,6 +15,7 @@ from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
 from mmsearch.trial import Record
 from mmsearch.tune.agreement import Widening, must_agree, on_record
+from mmsearch.tune.prior import best_of
 
 LONGEST = 255
 """Bytes of a folder's name."""
@@ -35,6 +36,8 @@ class Request:
     widen: bool
     """Whether the study on record may go on in another space and with more epochs."""
     dry_run: bool
+    prior: str | None = None
+    """An earlier study, whose best configurations are tried first."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Asked:
     place: Place
     record: Record | None
     """What is on record of the study already."""
+    overrides: Mapping[str, Any]
+    """Of the study file, to be kept for later sittings."""
 
 
 def answer(request: Request) -> Asked:
@@ -91,15 +96,27 @@ def answer(request: Request) -> Asked:
         record = sampling.read(place.storage, known_as)
         study = _again(request, record)
     else:
-        study = _asked(request, {})
         record = sampling.find(place.storage, known_as)
+        if request.prior is not None:
+            request = _after(request, record)
+        study = _asked(request, {})
     if record:
         study = replace(study, name=record.name)
         must_agree(study, record, place.folder, widening=_wanted(request))
     elif request.widen:
         rule = f"there is no study {name!r} on record that could go on in another space"
         raise ConflictError(Problem("--widen", rule, "Leave it out to start the study."))
-    return Asked(study, place, record)
+    return Asked(study, place, record, request.overrides)
+
+
+def _after(request: Request, record: Record | None) -> Request:
+    """The request with the best of an earlier study; what a study on record has of it stays."""
+    if record:
+        first = provenance.overrides(record.provenance).get("first")
+    else:
+        assert request.prior is not None
+        first = best_of(request.prior, _asked(request, {}))
+    return replace(request, overrides={**request.overrides, "first": first})
 
 
 def _asked(request: Request, recorded: Mapping[str, Any]) -> Study:

@@ -43,6 +43,10 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
             "published.batch_size=16. May be repeated.",
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(help="Folder or storage of an earlier study: its best are tried first."),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster: auto, or host:port.")
     ] = None,
@@ -74,7 +78,9 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         overrides |= dict(parse_override(text) for text in set_ or [])
         if deadline is not None:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
-        request = Request(study, overrides, out, name, storage, address, resume, widen, dry_run)
+        request = Request(
+            study, overrides, out, name, storage, address, resume, widen, dry_run, prior
+        )
         asked = answer(request)
         from mmsearch.tune.session import run
 

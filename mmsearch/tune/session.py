@@ -71,7 +71,7 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
             join()
         _compute(views, console)
         # The machines are left before the ledger: what they still train has no other driver.
-        with _ledger(request, asked, views.data) as ledger, machines:
+        with _ledger(asked, views.data) as ledger, machines:
             if why := quiet.log_to(place.folder / "logs" / "driver.log"):
                 site.troubles.add("logs", why)
             if asked.record and ledger.record().generation > asked.record.generation:
@@ -97,9 +97,9 @@ def _is_done(asked: Asked) -> bool:
     return ended >= asked.study.budget.trials
 
 
-def _ledger(request: Request, asked: Asked, data: SearchData) -> Ledger:
+def _ledger(asked: Asked, data: SearchData) -> Ledger:
     # A deadline is of one sitting; all else that was asked for need not be said again.
-    kept = {key: value for key, value in request.overrides.items() if key != "budget.wall_hours"}
+    kept = {key: value for key, value in asked.overrides.items() if key != "budget.wall_hours"}
     return sampling.open_ledger(
         asked.place.storage,
         asked.study,
