@@ -22,11 +22,12 @@ from mmsearch.study import Sampler, Scheduler
 RESULTS = Path(__file__).parent / "results"
 OURS = {
     "mmsearch": (Sampler(), Scheduler()),
-    "x-ladder-5-3": (Sampler("ladder"), Scheduler(first_rung=5)),
-    "x-ladder-3-3": (Sampler("ladder"), Scheduler()),
-    "x-ladder-none": (Sampler("ladder"), Scheduler("none")),
-    "mmsearch, random": (Sampler("random"), Scheduler()),
-    "mmsearch, tpe": (Sampler("tpe"), Scheduler(first_rung=5)),
+    "mmsearch, ladder, no stopping": (Sampler(), Scheduler("none")),
+    "mmsearch, ladder + halving": (Sampler(), Scheduler("halving")),
+    "mmsearch, tpe + promotion": (Sampler("tpe"), Scheduler()),
+    "mmsearch, random + promotion": (Sampler("random"), Scheduler()),
+    "mmsearch, tpe + halving(5,3)": (Sampler("tpe"), Scheduler("halving", first_rung=5)),
+    "mmsearch, random + halving(3,3)": (Sampler("random"), Scheduler("halving")),
 }
 
 

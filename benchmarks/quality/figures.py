@@ -52,9 +52,7 @@ def regrets(
     rows = []
     for task, seed in keys:
         best, median = scales[task]["best"], scales[task]["median"]
-        rows.append(
-            [1.0 if v is None else (best - v) / (best - median) for v in runs[task, seed]]
-        )
+        rows.append([1.0 if v is None else (best - v) / (best - median) for v in runs[task, seed]])
     return np.array(rows)
 
 

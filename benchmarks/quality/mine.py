@@ -1,4 +1,4 @@
-"""mmsearch itself as a player: its dispatcher, ledger, sampler and scheduler, on a record in memory."""
+"""mmsearch as a player: its dispatcher, ledger, sampler and scheduler, on a record in memory."""
 
 import tempfile
 from collections.abc import Mapping
@@ -51,7 +51,10 @@ class Mmsearch:
         self._mail: dict[str, Order] = {}
         self._at: dict[str, tuple[int, Mapping[str, Any], int]] = {}
         self._dispatcher = Dispatcher(
-            self.ledger, out=Path(self._folder.name).resolve(), gangs=workers, post=self._mail.__setitem__
+            self.ledger,
+            out=Path(self._folder.name).resolve(),
+            gangs=workers,
+            post=self._mail.__setitem__,
         )
         for worker in range(workers):
             self._dispatcher.reported(str(worker), Ready("host"))
@@ -77,7 +80,12 @@ class Mmsearch:
         return Job(number, config, start, until, charge)
 
     def _checkpoint(self, number: int, epoch: int) -> str:
-        folder = Path(self._folder.name).resolve() / "checkpoints" / f"trial-{number:04d}" / f"epoch-{epoch:04d}"
+        folder = (
+            Path(self._folder.name).resolve()
+            / "checkpoints"
+            / f"trial-{number:04d}"
+            / f"epoch-{epoch:04d}"
+        )
         folder.mkdir(parents=True)
         return str(folder)
 

@@ -1,4 +1,4 @@
-"""Players that are used instead of mmsearch: random and Optuna's samplers, with and without ASHA."""
+"""What is used instead of mmsearch: random and Optuna's samplers, with and without ASHA."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import optuna
 
-from mmsearch.sampling.proposals import distribution
+from mmsearch.sampling.translation import distribution
 from quality.clock import Job
 from quality.lcbench import EPOCHS, SPACE, draw
 
 DISTRIBUTIONS = {name: distribution(p) for name, p in SPACE.parameters.items()}
-Propose = Callable[[], tuple[Mapping[str, Any], Callable[[list[float], bool], None]]]
+Propose = Callable[[], tuple[Mapping[str, Any], Callable[..., None]]]
 """Gives a configuration, and what is to be called with its values and whether it was completed."""
 
 
 def at_random(seed: int) -> Propose:
     """Random configurations."""
     rng = np.random.default_rng(seed)
-    return lambda: (draw(rng), lambda _values, _completed: None)
+    return lambda: (draw(rng), lambda _values, **_: None)
 
 
 def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: bool = True) -> Any:
@@ -38,7 +38,7 @@ def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: boo
         def propose() -> Any:
             trial = study.ask(DISTRIBUTIONS)
 
-            def tell(values: list[float], completed: bool) -> None:  # noqa: FBT001
+            def tell(values: list[float], *, completed: bool) -> None:
                 if completed or not pruned:
                     study.tell(trial, values[-1])
                 else:
@@ -83,10 +83,10 @@ class Halving:
         known.extend(float(value) for value in values)
         if job.until == EPOCHS:
             del self._live[worker]
-            tell(known, True)
+            tell(known, completed=True)
         elif self._stops(job.until, known[-1]):
             del self._live[worker]
-            tell(known, False)
+            tell(known, completed=False)
 
     def _stops(self, rung: int, value: float) -> bool:
         """As Tune's ASHA: against the quantile of those before, interpolated."""

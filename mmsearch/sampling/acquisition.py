@@ -11,8 +11,10 @@ GLOBAL = 512
 """Configurations drawn evenly."""
 STARTS = 16
 """Of the best of them and of the best trials, whose neighbours are looked at."""
-ROUNDS = 6
+ROUNDS = 10
+"""How often neighbours of the best so far are looked at."""
 NEIGHBOURS = 8
+"""Of each of them."""
 
 
 def log_improvement(mean: Array, variance: Array, best: float) -> Array:
@@ -24,7 +26,7 @@ def log_improvement(mean: Array, variance: Array, best: float) -> Array:
     deviation = np.sqrt(variance)
     u = (mean - best) / deviation
     density = -0.5 * u**2 - 0.5 * np.log(2 * np.pi)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         near = density + np.log1p(u * np.exp(log_ndtr(u) - density))
         # phi + u Phi = phi (1 + u Phi/phi), and Phi/phi = sqrt(pi/2) erfcx(-u/sqrt 2)
         far = density + np.log(-np.expm1(np.log(np.maximum(-u, 1e-300) * _mills(u))))
@@ -42,8 +44,8 @@ def search(
     draw: Callable[[int], Places],
     neighbours: Callable[[Places], Places],
     starts: Places,
-) -> tuple[Places, float]:
-    """The best configuration found, and its worth: even draws, then neighbours of the best.
+) -> Places:
+    """The best configuration found: of even draws, then of neighbours of the best.
 
     Args:
         worth: of configurations: [n].
@@ -59,5 +61,4 @@ def search(
         near = neighbours(np.repeat(pool, NEIGHBOURS, axis=0))
         pool = np.vstack([pool, near])
         worths = np.r_[worths, worth(near)]
-    best = int(np.argmax(worths))
-    return pool[best], float(worths[best])
+    return pool[int(np.argmax(worths))]

@@ -15,9 +15,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from mmsearch.sampling.translation import Conditions
+
 Array = np.ndarray
-Conditions = Mapping[str, Sequence[tuple[str, Any]]]
-"""By parameter: choices, and the values they must have for it to exist."""
 LOCAL = 0.1
 """Standard deviation of a step to a neighbouring configuration, in places."""
 
@@ -36,15 +36,29 @@ class Coordinates:
         self._distributions = dict(distributions)
         self._names = list(distributions)
         self._conditions = {
-            name: [(self._names.index(parent), self._index(parent, value)) for parent, value in all_]
+            name: [
+                (self._names.index(parent), self._index(parent, value)) for parent, value in all_
+            ]
             for name, all_ in (conditions or {}).items()
         }
-        self.columns = sum(_width(d) for d in self._distributions.values())
-        """Of the features."""
 
     @property
     def names(self) -> Sequence[str]:
+        """Of the parameters, in the order of places."""
         return self._names
+
+    def hold(self, params: Mapping[str, Any]) -> bool:
+        """Whether a configuration has all parameters that always exist, and lies inside."""
+        for name, d in self._distributions.items():
+            if name not in params:
+                if name not in self._conditions:
+                    return False
+            elif isinstance(d, CategoricalDistribution):
+                if params[name] not in d.choices:
+                    return False
+            elif not d.low <= params[name] <= d.high:
+                return False
+        return True
 
     def places(self, params: Mapping[str, Any]) -> Array:
         """Of a configuration: [parameters]; those that do not exist are in the middle."""
@@ -68,7 +82,7 @@ class Coordinates:
         for column, (name, d) in enumerate(self._distributions.items()):
             part = _features(d, places[:, column])
             dead = ~self._alive(places, name)
-            part[dead] = 1 / part.shape[1] / 2**0.5 if part.shape[1] > 1 else 0.5
+            part[dead] = 0.5 if part.shape[1] == 1 else 0.5**0.5 / part.shape[1]
             parts.append(part)
         return np.hstack(parts)
 
@@ -80,10 +94,9 @@ class Coordinates:
         steps = places + LOCAL * rng.standard_normal((n, d))
         steps = np.abs(steps)
         steps = np.where(steps > 1, 2 - steps, steps)
-        choices = [
-            isinstance(x, CategoricalDistribution) for x in self._distributions.values()
-        ]
-        steps[:, choices] = rng.random((n, sum(choices)))
+        kinds = self._distributions.values()
+        choices = np.array([isinstance(d, CategoricalDistribution) for d in kinds])
+        steps[:, choices] = rng.random((n, int(choices.sum())))
         return np.where(moved, steps, places)
 
     def _alive(self, places: Array, name: str) -> Array:
@@ -98,10 +111,6 @@ class Coordinates:
         d = self._distributions[name]
         assert isinstance(d, CategoricalDistribution)
         return d.choices.index(value)
-
-
-def _width(d: BaseDistribution) -> int:
-    return len(d.choices) if isinstance(d, CategoricalDistribution) and len(d.choices) > 2 else 1
 
 
 def _bounds(d: FloatDistribution | IntDistribution) -> tuple[float, float]:

@@ -124,7 +124,7 @@ def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
 
 def undecided(entry: Entry) -> Entry:
     """An entry of a trial, without the ending that followed from it."""
-    content = {k: v for k, v in entry.content.items() if k not in {"stop", "pause", "ending"}}
+    content = {k: v for k, v in entry.content.items() if k not in {"stop", "ending"}}
     return Entry(entry.key, content)
 
 

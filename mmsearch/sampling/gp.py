@@ -1,7 +1,7 @@
 """A Gaussian process that is light enough to be fitted anew for every proposal.
 
-Paper: the prior on lengthscales is from Hvarfner et al., "Vanilla Bayesian Optimization Performs
-Great in High Dimensions", 2024, arXiv 2402.02229.
+Paper: lengthscales grow with the number of dimensions as in Hvarfner et al., "Vanilla Bayesian
+Optimization Performs Great in High Dimensions", 2024, arXiv 2402.02229.
 Unusual: gradients are written out, in two products of matrices: with some hundred points a fit
 takes some tens of milliseconds, where automatic differentiation, or scikit-learn's array of
 [n, n, d], takes a second.
@@ -17,8 +17,11 @@ from scipy.optimize import minimize
 
 Array = np.ndarray
 SQRT5 = np.sqrt(5.0)
-NOISE = (-5.0, 1.5)
-"""Mean and standard deviation of the prior on the logarithm of the noise's variance."""
+LENGTH = (0.5, 1.0)
+"""Mean and standard deviation of the prior on the logarithm of a lengthscale, in a unit cube; the
+square root of the number of dimensions multiplies it."""
+NOISE = (-3.0, 1.5)
+"""The same of the noise's variance."""
 SCALE = (0.0, 1.0)
 """The same of the kernel's variance."""
 FLOOR = 1e-6
@@ -65,9 +68,7 @@ class GaussianProcess:
         if not len(x):
             return self
         y, _ = self.predict(x)
-        return GaussianProcess(
-            np.vstack([self._x, x]), np.r_[self._y, y], self.hyperparameters
-        )
+        return GaussianProcess(np.vstack([self._x, x]), np.r_[self._y, y], self.hyperparameters)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and variance of the function, without noise, at each point: [m], [m]."""
@@ -92,8 +93,8 @@ def _remembered(x: bytes, y: bytes, columns: int) -> Hyperparameters:
 def fit(x: Array, y: Array) -> Hyperparameters:
     """The most probable hyperparameters: a deterministic search from the priors' medians."""
     d = x.shape[1]
-    centre = np.r_[np.full(d, np.sqrt(2) + 0.5 * np.log(d)), SCALE[0], NOISE[0]]
-    spread = np.r_[np.full(d, np.sqrt(3)), SCALE[1], NOISE[1]]
+    centre = np.r_[np.full(d, LENGTH[0] + 0.5 * np.log(d)), SCALE[0], NOISE[0]]
+    spread = np.r_[np.full(d, LENGTH[1]), SCALE[1], NOISE[1]]
     start = np.r_[np.full(d, 0.5 * np.log(d) - 0.5), SCALE[0], NOISE[0]]
 
     def loss(theta: Array) -> tuple[float, Array]:

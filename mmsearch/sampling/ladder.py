@@ -1,9 +1,9 @@
 """What a configuration will be worth at full fidelity, told from rung to rung.
 
 Each rung is explained by the one below it: its values are a multiple of those of the rung below
-plus a smooth function of the configuration, a Gaussian process of its own. Trials at a rung are some
-of those at the rung below, so each part is fitted alone, and a trial's own value at its rung is
-where its prediction starts.
+plus a smooth function of the configuration, a Gaussian process of its own. Trials at a rung are
+some of those at the rung below, so each part is fitted alone, and a trial's own value at its rung
+is where its prediction starts.
 
 Paper: Kennedy and O'Hagan, "Predicting the output from a complex computer code when fast
 approximations are available", 2000; fitted part by part as in Le Gratiet and Garnier, 2014.
@@ -11,8 +11,8 @@ Unusual: the worse half of a rung's values is squeezed, so that diverged trials 
 tells good ones apart.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -38,12 +38,14 @@ class Warp:
 
     @classmethod
     def of(cls, values: Array) -> Self:
+        """Of the values of a rung."""
         median = float(np.median(values))
         above = values[values > median] - median
         spread = float(np.sqrt(np.mean(above**2))) if len(above) else 0.0
         return cls(median, spread or 1.0)
 
     def __call__(self, values: Array) -> Array:
+        """Values warped; NaN stays."""
         scaled = (values - self.median) / self.spread
         return np.where(scaled < 0, -np.log1p(np.maximum(-scaled, 0)), scaled)
 
@@ -58,6 +60,24 @@ class Step:
     """Of what the line leaves over."""
     shift: GaussianProcess | None = None
 
+    @classmethod
+    def of(cls, x: Array, below: Array, own: Array) -> Self:
+        """Fitted to the trials that are known at both rungs."""
+        both = np.isfinite(below) & np.isfinite(own)
+        if both.sum() < PAIRS:
+            return cls()
+        offset, slope = _line(below[both], own[both])
+        left = own[both] - offset - slope * below[both]
+        variance = float(np.mean(left**2)) + 1e-6
+        if both.sum() < SHIFT_PAIRS:
+            return cls(offset, slope, 2 * variance)
+        shift = GaussianProcess.fitted(x[both], left / np.sqrt(variance))
+        return cls(offset, slope, variance, shift)
+
+    def believing(self, x: Array) -> Self:
+        """As if what it predicts of the rest had been observed there."""
+        return replace(self, shift=self.shift and self.shift.believing(x))
+
     def up(self, mean: Array, variance: Array, x: Array) -> tuple[Array, Array]:
         """Mean and variance at the rung, from those at the rung below."""
         mean = self.offset + self.slope * mean
@@ -69,104 +89,92 @@ class Step:
         return mean + scale * more, variance + self.variance * unsure
 
 
+@dataclass(frozen=True)
+class Ground:
+    """The lowest rung: a Gaussian process of standardised values."""
+
+    mean: float
+    scale: float
+    process: GaussianProcess
+
+    @classmethod
+    def of(cls, x: Array, z: Array) -> Self:
+        """Fitted to what is known: [n, d], and [n] with NaN where it is not."""
+        known = np.isfinite(z)
+        mean, scale = float(z[known].mean()), float(z[known].std()) or 1.0
+        return cls(mean, scale, GaussianProcess.fitted(x[known], (z[known] - mean) / scale))
+
+    def believing(self, x: Array) -> Self:
+        """As if its mean had been observed there."""
+        return replace(self, process=self.process.believing(x))
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Mean and variance."""
+        mean, variance = self.process.predict(x)
+        return self.mean + self.scale * mean, self.scale**2 * variance
+
+
+@dataclass(frozen=True)
 class Ladder:
-    """The model of all rungs.
+    """The model of all rungs that enough trials have reached."""
 
-    Args:
-        x: configurations, as points: [n, d].
-        values: of each at each rung, the lowest first, full fidelity last; higher is better, NaN
-            where it was not reached: [n, rungs]. The lowest rung has at least two.
-    """
+    x: Array
+    """Configurations, as points: [n, d]."""
+    z: Array
+    """Values at each rung as the model sees them, the lowest rung first: [n, rungs]."""
+    ground: Ground
+    steps: tuple[Step, ...]
 
-    def __init__(self, x: Array, values: Array) -> None:
-        self._warps: list[Warp] = []
+    @classmethod
+    def of(cls, x: Array, values: Array) -> Self:
+        """Fitted to trials.
+
+        Args:
+            x: configurations, as points: [n, d].
+            values: of each at each rung, the lowest first, full fidelity last; higher is better,
+                NaN where it was not reached: [n, rungs]. Two have reached the lowest.
+        """
         columns: list[Array] = []
         for column in values.T:
             known = column[np.isfinite(column)]
             if columns and len(known) < PAIRS:
                 break
-            warp = Warp.of(known)
-            self._warps.append(warp)
-            columns.append(warp(column))
-        self.x = x
-        self.z = np.stack(columns, axis=1)
-        """Values as the model sees them, of the rungs that it models: [n, modelled]."""
-        self.ground = _ground(x, self.z[:, 0])
-        self.steps = [_step(x, below, own) for below, own in zip(columns, columns[1:], strict=False)]
-        self.ahead = values.shape[1] - self.z.shape[1]
-        """Rungs above that have too few trials to be modelled."""
+            columns.append(Warp.of(known)(column))
+        steps = tuple(Step.of(x, below, own) for below, own in pairwise(columns))
+        return cls(x, np.stack(columns, axis=1), Ground.of(x, columns[0]), steps)
 
-    @property
-    def top(self) -> int:
-        """The highest rung that is modelled."""
-        return self.z.shape[1] - 1
-
-    def believe(self, running: Array) -> None:
-        """Takes what it predicts of these trials as observed, on all rungs they have not reached.
+    def believing(self, running: Array) -> Self:
+        """As if what it predicts of these trials had been observed, on rungs yet to be reached.
 
         Args:
             running: which of the trials: [n] of booleans.
         """
-        self.ground.believe(self.x[running & ~np.isfinite(self.z[:, 0])])
-        for level, step in enumerate(self.steps):
-            below = running & ~np.isfinite(self.z[:, level + 1])
-            if step.shift is not None:
-                self.steps[level] = replace(step, shift=step.shift.believing(self.x[below]))
+        ahead = [self.x[running & ~np.isfinite(column)] for column in self.z.T]
+        steps = zip(self.steps, ahead[1:], strict=True)
+        return replace(
+            self,
+            ground=self.ground.believing(ahead[0]),
+            steps=tuple(step.believing(x) for step, x in steps),
+        )
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and variance at the highest rung that is modelled, of new configurations."""
-        mean, variance = self.ground(x)
+        mean, variance = self.ground.predict(x)
         return self._climb(mean, variance, x, 0)
 
     def standing(self) -> tuple[Array, Array]:
         """The same of the trials, from their own values where they have any."""
         mean, variance = self.predict(self.x)
-        for level in range(self.z.shape[1]):
-            here = np.isfinite(self.z[:, level])
-            if here.any():
-                start = self.z[here, level]
-                mean[here], variance[here] = self._climb(
-                    start, np.zeros_like(start), self.x[here], level
-                )
+        for level, column in enumerate(self.z.T):
+            here = np.isfinite(column)
+            start = column[here]
+            mean[here], variance[here] = self._climb(start, 0 * start, self.x[here], level)
         return mean, variance
 
     def _climb(self, mean: Array, variance: Array, x: Array, level: int) -> tuple[Array, Array]:
         for step in self.steps[level:]:
             mean, variance = step.up(mean, variance, x)
         return mean, variance
-
-
-class Ground:
-    """The lowest rung: standardised, then a Gaussian process."""
-
-    def __init__(self, x: Array, z: Array) -> None:
-        self.mean, self.scale = float(z.mean()), float(z.std()) or 1.0
-        self.process = GaussianProcess.fitted(x, (z - self.mean) / self.scale)
-
-    def believe(self, x: Array) -> None:
-        self.process = self.process.believing(x)
-
-    def __call__(self, x: Array) -> tuple[Array, Array]:
-        mean, variance = self.process.predict(x)
-        return self.mean + self.scale * mean, self.scale**2 * variance
-
-
-def _ground(x: Array, z: Array) -> Ground:
-    known = np.isfinite(z)
-    return Ground(x[known], z[known])
-
-
-def _step(x: Array, below: Array, own: Array) -> Step:
-    both = np.isfinite(below) & np.isfinite(own)
-    if both.sum() < PAIRS:
-        return Step()
-    offset, slope = _line(below[both], own[both])
-    left = own[both] - offset - slope * below[both]
-    variance = float(np.mean(left**2)) + 1e-6
-    if both.sum() < SHIFT_PAIRS:
-        return Step(offset, slope, variance * 2)
-    shift = GaussianProcess.fitted(x[both], left / np.sqrt(variance))
-    return Step(offset, slope, variance, shift)
 
 
 def _line(below: Array, own: Array) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
 from mmsearch.sampling.naming import split
+from mmsearch.sampling.promotion import Standings
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.trial import (
@@ -135,9 +136,7 @@ class Ledger:
 
     def promote(self) -> Trial | None:
         """Takes a paused trial up again, which then waits for a gang; None if none is worth it."""
-        paused = [t for t in self._trials if isinstance(t.state, Paused)]
-        paused = [t.number for t in paused if t.number not in self._claimed]
-        number = halving.promotable(self._study, self._sound(), paused) if paused else None
+        number = Standings(self._study, self._sound()).promoted() if self.paused() else None
         if number is None:
             return None
         self._enter(number, entries.promoted())
@@ -146,6 +145,18 @@ class Ledger:
     def paused(self) -> tuple[Trial, ...]:
         """Trials that are held at a rung, by number."""
         return tuple(trial for trial in self._trials if isinstance(trial.state, Paused))
+
+    def dismissed(self) -> tuple[Trial, ...]:
+        """Paused trials that are to be stopped now, by number: no promotion will come to them."""
+        if not self.paused():
+            return ()
+        numbers = Standings(self._study, self._sound()).dismissed()
+        return tuple(self._trials[number] for number in numbers)
+
+    @property
+    def running(self) -> int:
+        """Trials that a gang holds or that wait for one."""
+        return sum(isinstance(trial.state, Running) for trial in self._trials)
 
     def waiting(self) -> tuple[Trial, ...]:
         """Live trials that no gang holds, by number."""
@@ -162,11 +173,8 @@ class Ledger:
         self._claimed.add(number)
 
     def release(self, number: int) -> None:
-        """The gang let go of a trial that is to be resumed."""
-        self._claimed.remove(number)
-
-    def _sound(self) -> list[Trial]:
-        return [trial for trial in self._trials if trial.number not in self._outside]
+        """The gang let go of a trial that is paused, or that is to be resumed."""
+        self._claimed.discard(number)
 
     def lost(self, number: int, loss: Loss = "lost") -> bool:
         """The gang that held a trial is gone; whether the trial may be tried again.
@@ -174,9 +182,6 @@ class Ledger:
         The last attempt that is allowed closes it as failed: as lost, unless all its attempts
         ended in one other way, which is then the trial's own.
         """
-        if isinstance(self._trials[number].state, Paused):
-            self._claimed.discard(number)
-            return True
         trial = self._live(number)
         attempts = trial.attempts + 1
         if trial.attempts and trial.loss != loss:
@@ -211,8 +216,7 @@ class Ledger:
             checkpoint: what the trial can be resumed from now.
             ending: what the trial ends with of itself; the scheduler then has no say.
         """
-        trial = self._trials[number]
-        assert isinstance(trial.state, Running | Paused)
+        trial = self._live(number)
         fresh = tuple(_kept(o) for o in observations if o.epoch > trial.epoch)
         if not fresh:
             if checkpoint:
@@ -226,11 +230,10 @@ class Ledger:
 
     def close(self, number: int, ending: Ending) -> None:
         """The trial has its ending, which nothing changes any more."""
-        self._end(number, ending, attempts=self._trials[number].attempts)
+        self._end(number, ending, attempts=self._live(number).attempts)
 
     def _end(self, number: int, ending: Ending, *, attempts: int) -> None:
-        trial = self._trials[number]
-        assert isinstance(trial.state, Running | Paused), "a trial with an ending is immutable"
+        trial = self._live(number)
         assert not isinstance(ending, Completed) or trial.value is not None
         assert not isinstance(ending, Stopped) or ending.rung in trial.rungs
         self._enter(number, entries.ended(ending, ended_at=self._clock(), attempts=attempts))
@@ -243,16 +246,35 @@ class Ledger:
         at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
         rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
-        verdict = Verdict.CONTINUE
-        if rungs and not (trial.published or ends):
-            now = replace(trial, rungs=dict(trial.rungs) | rungs)
-            others = [t for t in self._sound() if t.number != trial.number]
-            verdict = halving.judge(self._study, others, now)
+        judged = rungs and not (trial.published or ends)
+        verdict = self._verdict(trial, rungs) if judged else Verdict.CONTINUE
         return Stretch(fresh, at_end[0], at_end[1], rungs, verdict)
+
+    def _verdict(self, trial: Trial, rungs: Mapping[int, float]) -> Verdict:
+        """What the scheduler says of a trial that has come to these rungs."""
+        if self._study.scheduler.kind == "promotion":
+            now = replace(trial, rungs={**trial.rungs, **rungs})
+            others = [other for other in self._sound() if other.number != trial.number]
+            return Standings(self._study, [*others, now]).judge(trial.number)
+        stop = any(self._halved(rung, own) is Verdict.STOP for rung, own in rungs.items())
+        return Verdict.STOP if stop else Verdict.CONTINUE
+
+    def _halved(self, rung: int, own: float) -> Verdict:
+        values = [*halving.reached(self._trials, rung).values(), own]
+        return halving.decide(
+            own,
+            values,
+            reduction=self._study.scheduler.reduction,
+            direction=self._study.objective.direction,
+        )
+
+    def _sound(self) -> list[Trial]:
+        """Trials that belong to the space."""
+        return [trial for trial in self._trials if trial.number not in self._outside]
 
     def _live(self, number: int) -> Trial:
         trial = self._trials[number]
-        assert isinstance(trial.state, Running), "a trial with an ending is immutable"
+        assert isinstance(trial.state, Running | Paused), "a trial with an ending is immutable"
         return trial
 
     def _enter(self, number: int, entry: Entry) -> None:

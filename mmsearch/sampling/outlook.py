@@ -1,116 +1,140 @@
-"""What the record lets one expect: of every trial, and of configurations that were not tried.
+"""What the record lets one expect of every trial, and of configurations that nobody has tried.
 
-Unusual: it is built anew from the trials whenever it is asked for. Nothing lives in between.
+Unusual: it is built anew from the trials whenever it is asked for; nothing lives in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from scipy.stats import qmc
+from optuna.trial import FrozenTrial, TrialState
 
 from mmsearch.sampling import acquisition
 from mmsearch.sampling.coordinates import Coordinates
-from mmsearch.sampling.halving import reached
 from mmsearch.sampling.ladder import Ladder
-from mmsearch.study import Study
-from mmsearch.trial import Failed, Running, Trial
 
 Array = np.ndarray
-DESIGN = 6
+ENOUGH = 6
+"""Trials at the lowest rung, from which on there is a model."""
 MOST = 128
+"""Trials that are modelled: more would cost more time than they tell."""
+DESIGN = 64
+"""Configurations of which the one farthest from all others is taken while there is no model."""
 
 
-class Outlook:
-    def __init__(self, study: Study, trials: Sequence[Trial], coordinates: Coordinates) -> None:
-        full = study.budget.max_epochs
-        sign = 1.0 if study.objective.direction == "maximize" else -1.0
-        self._stand = None
-        self.reduction = study.scheduler.reduction
-        levels = self.levels = (*study.scheduler.rungs(full), full)
-        sound = [t for t in trials if not isinstance(t.state, Failed)]
-        values = np.full((len(trials), len(levels)), np.nan)
-        index = {t.number: i for i, t in enumerate(trials)}
-        for column, level in enumerate(levels):
-            for number, value in reached(sound, level).items():
-                values[index[number], column] = sign * value
-        for i, t in enumerate(trials):
-            if isinstance(t.state, Failed) and t.state.reason != "lost" and np.isfinite(values[:, 0]).any():
-                values[i, 0] = np.nanmin(values[:, 0])
-        running = np.array([isinstance(t.state, Running) for t in trials])
-        kept = _kept(values, running)
-        self.numbers = [trials[i].number for i in kept]
-        self.values, self.running = values[kept], running[kept]
-        self._coordinates = coordinates
-        self.places = np.array([coordinates.places(_params(study, trials[i])) for i in kept])
-        self.known = int(np.isfinite(self.values[:, 0]).sum())
-        self.ladder = None
-        if self.known >= DESIGN:
-            self.ladder = Ladder(coordinates.features(self.places), self.values)
+@dataclass(frozen=True)
+class Evidence:
+    """Trials as arrays, one row each."""
 
-    def _standing(self):
-        if self._stand is None:
-            self._stand = self.ladder.standing()
-        return self._stand
+    places: Array
+    """Configurations, as `Coordinates` has them: [n, parameters]."""
+    values: Array
+    """At each rung, full fidelity last; higher is better, NaN where not reached: [n, rungs]."""
+    running: Array
+    """Whether it is being trained: [n]."""
 
-    def merit(self, number: int) -> float:
-        if number not in self.numbers:
-            return -np.inf
-        return float(self._standing()[0][self.numbers.index(number)])
+    @classmethod
+    def of(
+        cls,
+        trials: Sequence[FrozenTrial],
+        coordinates: Coordinates,
+        *,
+        levels: Sequence[int],
+        maximize: bool,
+    ) -> Self:
+        """From Optuna's trials. A failed one is as bad as the worst known at the lowest rung.
 
-    def goes_on(self, number: int, rung: int) -> bool:
-        """Quota: among the best of those that reached the rung."""
-        column = self.levels.index(rung)
-        there = np.isfinite(self.values[:, column])
-        mean = self._standing()[0]
-        places = max(1, int(there.sum()) // self.reduction)
-        cut = np.sort(mean[there])[-places]
-        return self.merit(number) >= cut
-
-    def best(self) -> float:
-        mean, _ = self.ladder.standing()
-        known = np.isfinite(self.values[:, 0])
-        return float(mean[known].max())
-
-    def propose(self, rng: np.random.Generator) -> tuple[Array, float]:
-        ladder = self.ladder
-        best = self.best()
-        ladder.believe(self.running)
-
-        def worth(places: Array) -> Array:
-            mean, variance = ladder.predict(self._coordinates.features(places))
-            return acquisition.log_improvement(mean, variance, best)
-
-        mean, _ = ladder.standing()
-        order = np.argsort(-mean, kind="stable")[:16]
-        d = self.places.shape[1]
-        return acquisition.search(
-            worth,
-            lambda n: rng.random((n, d)),
-            lambda p: self._coordinates.neighbours(p, rng),
-            self.places[order],
-        )
+        Args:
+            trials: of one objective; `intermediate_values` are those at rungs.
+            coordinates: of their parameters.
+            levels: the rungs below full fidelity.
+            maximize: whether higher is better.
+        """
+        sign = 1.0 if maximize else -1.0
+        values = np.array([_values(trial, levels) for trial in trials]) * sign
+        values = values.reshape(len(trials), len(levels) + 1)
+        failed = np.array([trial.state == TrialState.FAIL for trial in trials], dtype=bool)
+        values[failed] = np.nan
+        if np.isfinite(values[:, 0]).any():
+            values[failed, 0] = np.nanmin(values[:, 0])
+        places = [coordinates.places(trial.params) for trial in trials]
+        running = [trial.state == TrialState.RUNNING for trial in trials]
+        chosen = informative(values, np.array(running, dtype=bool))
+        return cls(np.array(places)[chosen], values[chosen], np.array(running)[chosen])
 
 
-def _kept(values: Array, running: Array) -> Array:
-    """At most so many trials: the running ones, those that got furthest, the best, the latest."""
+def _values(trial: FrozenTrial, levels: Sequence[int]) -> list[float]:
+    """At each rung and at the end; what a completed trial did not reach is as its end."""
+    end = np.nan
+    if trial.state == TrialState.COMPLETE and trial.values:
+        end = trial.values[0]
+    row = [trial.intermediate_values.get(level, end) for level in levels]
+    return [value if np.isfinite(value) else np.nan for value in (*row, end)]
+
+
+def informative(values: Array, running: Array) -> Array:
+    """Rows of at most so many trials: what runs, who got furthest, the best, and the latest."""
     n = len(values)
     if n <= MOST:
         return np.arange(n)
-    height = np.isfinite(values).sum(axis=1).astype(float)
-    first = values[:, 0]
-    rank = np.argsort(np.argsort(-np.where(np.isfinite(first), first, -np.inf), kind="stable"))
-    merit = height * 10 + running * 100 - 10 * rank / n
-    chosen = np.argsort(-merit, kind="stable")[: MOST * 3 // 4]
+    height = np.isfinite(values).sum(axis=1)
+    first = np.where(np.isfinite(values[:, 0]), values[:, 0], -np.inf)
+    order = np.lexsort((-np.arange(n), -first, -height, ~running))
+    chosen = order[: MOST * 3 // 4]
     rest = np.setdiff1d(np.arange(n), chosen)[-(MOST // 4) :]
     return np.sort(np.r_[chosen, rest])
 
 
-def _params(study: Study, trial: Trial) -> dict:
-    return {name: value for name, (_, value) in study.space.primitives(trial.config).items()}
+class Outlook:
+    """A model of the evidence; of too little evidence there is none.
+
+    Args:
+        evidence: what is known.
+        coordinates: of the parameters.
+    """
+
+    def __init__(self, evidence: Evidence, coordinates: Coordinates) -> None:
+        self._evidence = evidence
+        self._coordinates = coordinates
+        self._ladder: Ladder | None = None
+        if np.isfinite(evidence.values[:, 0]).sum() >= ENOUGH:
+            self._ladder = Ladder.of(coordinates.features(evidence.places), evidence.values)
+
+    def merits(self) -> Array | None:
+        """What every trial is expected to be worth in the end; None while there is no model."""
+        return self._ladder.standing()[0] if self._ladder else None
+
+    def propose(self, rng: np.random.Generator) -> Array:
+        """Places of a configuration to try next."""
+        evidence, d = self._evidence, len(self._coordinates.names)
+
+        def draw(n: int) -> Array:
+            return rng.random((n, d))
+
+        if self._ladder is None:
+            return _apart(draw(DESIGN), evidence.places)
+        merits = self._ladder.standing()[0]
+        best = float(merits[np.isfinite(evidence.values[:, 0])].max())
+        starts = evidence.places[np.argsort(-merits, kind="stable")[: acquisition.STARTS]]
+        return acquisition.search(
+            self._worth(self._ladder.believing(evidence.running), best),
+            draw,
+            lambda places: self._coordinates.neighbours(places, rng),
+            starts,
+        )
+
+    def _worth(self, ladder: Ladder, best: float) -> Callable[[Array], Array]:
+        def worth(places: Array) -> Array:
+            mean, variance = ladder.predict(self._coordinates.features(places))
+            return acquisition.log_improvement(mean, variance, best)
+
+        return worth
 
 
-def design(d: int, number: int, seed: int) -> Array:
-    """Even cover."""
-    sobol = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(seed))
-    sobol.fast_forward(number)
-    return sobol.random(1)[0]
+def _apart(drawn: Array, known: Array) -> Array:
+    """Of the rows drawn, the one whose nearest known row is farthest away."""
+    if not len(known):
+        return drawn[0]
+    away = ((drawn[:, None] - known[None]) ** 2).sum(axis=2).min(axis=1)
+    return drawn[int(np.argmax(away))]

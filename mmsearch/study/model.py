@@ -52,9 +52,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Which trials go on: asynchronous successive halving, or all of them."""
+    """Which trials go on: successive halving, with or without taking trials up again, or all."""
 
-    kind: Literal["halving", "none"] = "halving"
+    kind: Literal["promotion", "halving", "none"] = "promotion"
     first_rung: int = 3
     """Epochs of the first comparison."""
     reduction: int = 3
