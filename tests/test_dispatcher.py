@@ -20,6 +20,7 @@ from mmsearch.trial import (
     Failed,
     Loss,
     Observation,
+    Paused,
     Record,
     Running,
     Segment,
@@ -33,10 +34,14 @@ RUNG = 2
 
 
 class FakeLedger:
-    """Trials in a list; every third one is stopped at the rung."""
+    """Trials in a list; every third one is stopped at the rung, and others paused if wanted."""
 
     def __init__(self, trials: int) -> None:
         self.budget = trials
+        self.pausing: set[int] = set()
+        """Trials that are paused at the rung."""
+        self.promising: set[int] = set()
+        """Of these, the ones that are promoted, once everything is proposed."""
         self.trials: list[Trial] = []
         self.claimed: set[int] = set()
 
@@ -52,6 +57,23 @@ class FakeLedger:
         number = len(self.trials)
         self.trials.append(Trial(number, {}, {}, Seed(0, number)))
         return self.trials[-1]
+
+    def promote(self) -> Trial | None:
+        for trial in self.paused() if len(self.trials) == self.budget else ():
+            if trial.number in self.promising:
+                self._change(trial.number, state=Running())
+                return self.trials[trial.number]
+        return None
+
+    def paused(self) -> tuple[Trial, ...]:
+        return tuple(t for t in self.trials if isinstance(t.state, Paused))
+
+    def dismissed(self) -> tuple[Trial, ...]:
+        return ()
+
+    @property
+    def running(self) -> int:
+        return sum(isinstance(t.state, Running) for t in self.trials)
 
     def waiting(self) -> tuple[Trial, ...]:
         return tuple(
@@ -92,12 +114,16 @@ class FakeLedger:
             rungs=rungs,
             checkpoint=checkpoint or trial.checkpoint,
         )
-        stopped = number % 3 == 2 and any(o.epoch == RUNG for o in fresh)
-        return Verdict.STOP if stopped else Verdict.CONTINUE
+        if not any(o.epoch == RUNG for o in fresh):
+            return Verdict.CONTINUE
+        if number in self.pausing:
+            self._change(number, state=Paused(RUNG))
+            return Verdict.PAUSE
+        return Verdict.STOP if number % 3 == 2 else Verdict.CONTINUE
 
     def close(self, number: int, ending: Ending) -> None:
-        assert isinstance(self.trials[number].state, Running)
-        self.claimed.remove(number)
+        assert isinstance(self.trials[number].state, Running | Paused)
+        self.claimed.discard(number)
         self._change(number, state=ending)
 
     def _change(self, number: int, **changes: object) -> None:
@@ -334,3 +360,54 @@ def test_a_running_trial_is_told_to_go_on(tmp_path, epoch):
     for _ in range(epoch):
         lab.step("gang-0")
     assert lab.mail == {"gang-0": Go()}
+
+
+def paused_laboratory(tmp_path, *, promising: set[int]) -> Laboratory:
+    """Two gangs and five trials, of which 1 and 3 are paused at the rung."""
+    lab = Laboratory(tmp_path, trials=5, gangs=2)
+    lab.ledger.pausing, lab.ledger.promising = {1, 3}, promising
+    return lab
+
+
+def test_a_paused_trial_is_saved_and_its_gang_takes_another(tmp_path):
+    lab = paused_laboratory(tmp_path, promising=set())
+    for _ in range(RUNG):
+        lab.step("gang-1")
+    assert lab.mail["gang-1"] == Save()
+    assert len(lab.ledger.trials) == 3, "its successor is proposed with the pause"
+    lab.step("gang-1")
+    assert lab.ledger.trials[1].checkpoint.epoch == RUNG
+    assert lab.mail["gang-1"].number == 2
+
+
+def test_a_promoted_trial_goes_on_from_where_it_was_paused(tmp_path):
+    lab = paused_laboratory(tmp_path, promising={1})
+    lab.run()
+    first, second = lab.ledger.trials[1].segments
+    assert (first.start_epoch, second.start_epoch) == (0, RUNG)
+    assert isinstance(lab.ledger.trials[1].state, Completed)
+
+
+def test_what_still_rests_when_all_is_trained_counts_as_stopped_and_leaves_no_checkpoint(tmp_path):
+    lab = paused_laboratory(tmp_path, promising={1})
+    lab.run()
+    assert lab.ledger.trials[3].state == Stopped(rung=RUNG)
+    assert not list((tmp_path / "checkpoints").glob("trial-0003*"))
+    assert set(lab.mail.values()) == {Finish()}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["gang", "worker"])
+def test_a_gang_that_dies_while_it_saves_costs_the_trial_no_attempt(tmp_path, whole):
+    lab = paused_laboratory(tmp_path, promising={1})
+    for _ in range(RUNG):
+        lab.step("gang-1")
+    del lab.mail["gang-1"]
+    if whole:
+        lab.dispatcher.gone("gang-1")
+        lab.dispatcher.reported("gang-2", Ready("host"))
+    else:
+        lab.dispatcher.reported("gang-1", Broken(1, "a worker died"))
+    lab.run()
+    assert lab.ledger.trials[1].attempts == 0
+    assert [s.start_epoch for s in lab.ledger.trials[1].segments] == [0, 0]
+    assert isinstance(lab.ledger.trials[1].state, Completed)

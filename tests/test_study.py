@@ -30,8 +30,8 @@ def test_a_file_becomes_a_study_with_every_default() -> None:
     assert (study.name, study.method, study.dataset, study.seed) == ("a", "toy", "toys", 0)
     assert study.objective == Objective("valid/mae", "minimize", "best")
     assert study.budget == Budget(trials=20, max_epochs=27)
-    assert study.scheduler == Scheduler("halving", 3, 3)
-    assert study.sampler == Sampler("tpe")
+    assert study.scheduler == Scheduler("promotion", 3, 3)
+    assert study.sampler == Sampler("ladder")
     assert study.resources == Resources()
     assert study.data is None
     assert study.deepspeed == {}
@@ -76,7 +76,7 @@ def test_deepspeeds_table_is_passed_as_it_is() -> None:
 def test_the_text_has_every_default_written_out() -> None:
     written = tomllib.loads(read().text)
     assert written["seed"] == 0
-    assert written["scheduler"] == {"kind": "halving", "first_rung": 3, "reduction": 3}
+    assert written["scheduler"] == {"kind": "promotion", "first_rung": 3, "reduction": 3}
     assert written["published"]["estimator"] == "cpc"
     assert written["resources"] == {"workers": 1}
 

@@ -186,7 +186,8 @@ WRONG = [
     ),
     pytest.param(
         ("[published]", '[sampler]\nkind = "tpo"\n[published]'),
-        "[sampler] kind: must be 'tpe' or 'random', got \"tpo\". Did you mean 'tpe'?",
+        "[sampler] kind: must be 'ladder', 'tpe', 'gp' or 'random', got \"tpo\". "
+        "Did you mean 'tpe'?",
         id="a misspelt sampler",
     ),
     pytest.param(

@@ -16,7 +16,7 @@ from toy_ledger import PROVENANCE, STUDY, journal
 
 from mmsearch.cluster.checkpoints import Shelf
 from mmsearch.cluster.dispatcher import Dispatcher, Listener
-from mmsearch.cluster.messages import Begin, Broken, Finish, Order, Ready, Report, Stretch
+from mmsearch.cluster.messages import Begin, Broken, Finish, Order, Ready, Report, Save, Stretch
 from mmsearch.sampling import find, open_ledger
 from mmsearch.seeds import Seed, derive
 from mmsearch.study import Study
@@ -148,7 +148,9 @@ class Sitting:
         return self._coming + [
             gang
             for gang, order in self._mail.items()
-            if isinstance(order, Finish) or not self._is_in_order(gang) or self._begun[gang] == turn
+            if isinstance(order, Finish | Save)
+            or not self._is_in_order(gang)
+            or self._begun[gang] == turn
         ]
 
     def _act(self, gang: str) -> None:
@@ -180,6 +182,8 @@ class Sitting:
     def _report(self, gang: str) -> Report | None:
         """What the gang answers to its mail; None when it dies as a whole."""
         world, trial = self._world, self.ledger.trial(self._begun[gang])
+        if isinstance(self._mail[gang], Save):
+            return self._saved(gang, trial)
         first, until = self._epoch[gang] + 1, world.until(trial, self._epoch[gang], self._number)
         breaks, diverges = world.breaks(trial), world.diverges(trial)
         if breaks and breaks <= min(until, diverges or until):
@@ -194,6 +198,15 @@ class Sitting:
         if finished or (not failed and world.draw("saves", trial.number, until) < 0.4):
             saved = _save(self._folder[gang], trial.number, until)
         return Stretch(trial.number, seen, finished, failed, saved)
+
+    def _saved(self, gang: str, trial: Trial) -> Report | None:
+        """A checkpoint, where none of what may happen comes between."""
+        luck = self._luck.random()
+        if luck < 0.2:
+            return None if luck < 0.1 else Broken(trial.number, "a worker died")
+        epoch = self._epoch[gang]
+        saved = _save(self._folder[gang], trial.number, epoch) if luck < 0.9 else None
+        return Stretch(trial.number, checkpoint=saved)
 
 
 def _save(folder: Path, number: int, epoch: int) -> Checkpoint:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling import journal as journal_module
 from mmsearch.sampling.book import PREFIX, books, plain
 from mmsearch.sampling.entries import Entry
+from mmsearch.sampling.promotion import Standings
 from mmsearch.sampling.storage import reading
 from mmsearch.study import Study
 from mmsearch.trial import Running, Trial, Verdict
@@ -107,21 +108,31 @@ def assert_replays(folder: Path, study: Study, *, gangs: int) -> None:
         if key.startswith("observations"):
             live = sum(isinstance(other.state, Running) for other in trials)
             assert live == gangs or len(trials) == study.budget.trials
-            verdicts = [
-                _verdict(study, trials, int(rung), own) for rung, own in content["rungs"].items()
-            ]
-            stop = Verdict.STOP in verdicts and not content["ending"] and not trial.published
-            assert content["stop"] == stop
+            rungs = {int(rung): own for rung, own in content["rungs"].items()}
+            judged = rungs and not content["ending"] and not trial.published
+            verdict = _verdict(study, trials, number, rungs) if judged else Verdict.CONTINUE
+            assert content["stop"] == (verdict is Verdict.STOP)
+            assert content["pause"] == (verdict is Verdict.PAUSE)
+        elif key.startswith("promoted"):
+            assert Standings(study, trials).promoted() == number
         trials[number] = entries.applied(trial, Entry(key, content))
 
 
-def _verdict(study: Study, trials: list[Trial], rung: int, own: float) -> Verdict:
-    return halving.decide(
-        own,
-        [*halving.reached(trials, rung).values(), own],
-        reduction=study.scheduler.reduction,
-        direction=study.objective.direction,
-    )
+def _verdict(study: Study, trials: list[Trial], number: int, rungs: dict[int, float]) -> Verdict:
+    if study.scheduler.kind == "promotion":
+        now = replace(trials[number], rungs={**trials[number].rungs, **rungs})
+        others = [trial for trial in trials if trial.number != number]
+        return Standings(study, [*others, now]).judge(number)
+    verdicts = [
+        halving.decide(
+            own,
+            [*halving.reached(trials, rung).values(), own],
+            reduction=study.scheduler.reduction,
+            direction=study.objective.direction,
+        )
+        for rung, own in rungs.items()
+    ]
+    return Verdict.STOP if Verdict.STOP in verdicts else Verdict.CONTINUE
 
 
 def _told(folder: Path) -> list[tuple[int, str, dict[str, Any]]]:

@@ -38,7 +38,7 @@ STUDY = Study(
         "clip": None,
     },
     text="name = 'toy'\n",
-    scheduler=Scheduler(first_rung=2, reduction=2),
+    scheduler=Scheduler("halving", first_rung=2, reduction=2),
     sampler=Sampler("random"),
 )
 """Rungs at epochs 2, 4 and 8 of 9."""

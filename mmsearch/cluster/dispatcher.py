@@ -4,9 +4,10 @@ A trial is trained in segments. A report is first written to the ledger, which a
 verdict; the gang then goes on, or takes the next trial that waits. A gang with nothing to do waits,
 since a lost trial may need it.
 
-Unusual: a new trial is proposed when there are fewer live ones than gangs, at the start and after
-each ending, and not when a gang asks for one. So what is proposed depends on the order of
-observations and endings alone, and not on when gangs come up, are lost or come back.
+Unusual: a new trial is proposed, or a paused one promoted, when there are fewer live ones than
+gangs, at the start and after each ending or pause, and not when a gang asks for one. So what is
+proposed depends on the order of observations and endings alone, and not on when gangs come up, are
+lost or come back.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,9 +29,12 @@ from mmsearch.cluster.messages import (
 from mmsearch.cluster.troubles import Listener, Troubles
 from mmsearch.sampling import Ledger
 from mmsearch.trial import (
+    Checkpoint,
     Completed,
     Ending,
     Loss,
+    Paused,
+    Running,
     Segment,
     Stopped,
     Trial,
@@ -61,6 +65,7 @@ class Dispatcher:
         self._troubles = troubles or Troubles()
         self._nodes: dict[str, str] = {}
         self._training: dict[str, int] = {}
+        self._saving: dict[str, int] = {}
         self._idle: list[str] = []
         self._winding_down = False
         self._propose()
@@ -78,6 +83,8 @@ class Dispatcher:
                 self._next(gang)
             case Stretch():
                 self._stretch(gang, report)
+            case Broken() if gang in self._saving:
+                self._let_go(gang)
             case Broken(number, loss=loss):
                 assert self._training.get(gang) == number
                 self._lost(gang, loss)
@@ -87,6 +94,9 @@ class Dispatcher:
         """A gang died as a whole: its trial is lost, and its successor will say `Ready`."""
         if gang in self._idle:
             self._idle.remove(gang)
+        if gang in self._saving:
+            self._ledger.release(self._saving.pop(gang))
+            self._wake()
         if gang in self._training:
             self._lost(gang)
             self._wake()
@@ -97,23 +107,21 @@ class Dispatcher:
         self._wake()
 
     def _stretch(self, gang: str, report: Stretch) -> None:
-        number = report.number
-        assert self._training.get(gang) == number
         for trouble in report.troubles:
             self._troubles.add(trouble.what, trouble.why)
+        if gang in self._saving:
+            self._let_go(gang, report.checkpoint)
+            return
+        assert self._training.get(gang) == report.number
         ending = report.failed or (Completed() if report.finished else None)
-        saved = self._shelf.recorded(report.checkpoint) if report.checkpoint else None
-        verdict = self._ledger.observe(number, report.observations, checkpoint=saved, ending=ending)
-        trial = self._ledger.trial(number)
-        if report.observations:
-            for listener in self._listeners:
-                listener.observed(trial, report.observations)
-        if report.checkpoint:
-            self._shelf.keep_only(report.checkpoint)
+        verdict = self._recorded(report, ending)
+        trial = self._ledger.trial(report.number)
         if ending:
             self._end(gang, ending)
         elif verdict is Verdict.STOP:
             self._end(gang, Stopped(rung=max(trial.rungs)))
+        elif verdict is Verdict.PAUSE:
+            self._pause(gang, trial)
         elif not self._winding_down:
             self._post(gang, Go())
         elif self._saved(trial) or not report.observations:
@@ -121,6 +129,38 @@ class Dispatcher:
             self._next(gang)
         else:
             self._post(gang, Save())
+
+    def _recorded(self, report: Stretch, ending: Ending | None) -> Verdict:
+        saved = self._shelf.recorded(report.checkpoint) if report.checkpoint else None
+        verdict = self._ledger.observe(
+            report.number, report.observations, checkpoint=saved, ending=ending
+        )
+        if report.observations:
+            for listener in self._listeners:
+                listener.observed(self._ledger.trial(report.number), report.observations)
+        if report.checkpoint:
+            self._shelf.keep_only(report.checkpoint)
+        return verdict
+
+    def _pause(self, gang: str, trial: Trial) -> None:
+        """The trial is live no more; its gang saves it before it takes another."""
+        self._saving[gang] = self._training.pop(gang)
+        self._propose()
+        if self._saved(trial):
+            self._let_go(gang)
+        else:
+            self._post(gang, Save())
+
+    def _let_go(self, gang: str, checkpoint: Checkpoint | None = None) -> None:
+        """The paused trial is saved, or cannot be; it may have been promoted or ended meanwhile."""
+        number = self._saving.pop(gang)
+        if not isinstance(self._ledger.trial(number).state, Running | Paused):
+            self._shelf.tidy(self._ledger.record())
+        elif checkpoint:
+            self._ledger.observe(number, (), checkpoint=self._shelf.recorded(checkpoint))
+            self._shelf.keep_only(checkpoint)
+        self._ledger.release(number)
+        self._next(gang)
 
     @staticmethod
     def _saved(trial: Trial) -> bool:
@@ -133,16 +173,33 @@ class Dispatcher:
         self._next(gang)
 
     def _after(self, number: int) -> None:
-        for listener in self._listeners:
-            listener.ended(self._ledger.trial(number))
+        self._ended(number)
         self._shelf.tidy(self._ledger.record())
         self._propose()
 
+    def _ended(self, number: int) -> None:
+        for listener in self._listeners:
+            listener.ended(self._ledger.trial(number))
+
     def _propose(self) -> None:
-        """Proposes until there is a live trial for each gang, or the budget is used up."""
-        while len(self._ledger.waiting()) + len(self._training) < self._gangs:
-            if not self._ledger.propose():
+        """Promotes or proposes until there is a live trial for each gang, or nothing is left."""
+        self._dismiss(self._ledger.dismissed())
+        while self._ledger.running < self._gangs:
+            if not (self._ledger.promote() or self._ledger.propose()):
                 break
+        if not self._ledger.running:
+            self._dismiss(self._ledger.paused())
+        if self._ledger.waiting():
+            self._wake()
+
+    def _dismiss(self, paused: Sequence[Trial]) -> None:
+        """Stops paused trials that are not to be promoted any more."""
+        for trial in paused:
+            assert isinstance(trial.state, Paused)
+            self._ledger.close(trial.number, Stopped(trial.state.rung))
+            self._ended(trial.number)
+        if paused:
+            self._shelf.tidy(self._ledger.record())
 
     def _lost(self, gang: str, loss: Loss = "lost") -> None:
         number = self._training.pop(gang)
@@ -153,7 +210,7 @@ class Dispatcher:
         waiting = () if self._winding_down else self._ledger.waiting()
         if waiting:
             self._begin(gang, waiting[0])
-        elif self._training and not self._winding_down:
+        elif (self._training or self._saving) and not self._winding_down:
             self._idle.append(gang)
         else:
             self._winding_down = True

@@ -30,6 +30,17 @@ def decide(own: float, values: Sequence[float], *, reduction: int, direction: Di
     return Verdict.CONTINUE if goes_on else Verdict.STOP
 
 
+def judge(study: Study, trials: Sequence[Trial], number: int, rung: int) -> Verdict:
+    """Whether one of these trials goes on past a rung that it has reached."""
+    values = reached(trials, rung)
+    return decide(
+        values[number],
+        list(values.values()),
+        reduction=study.scheduler.reduction,
+        direction=study.objective.direction,
+    )
+
+
 def rungs_of(
     study: Study, observations: tuple[Observation, ...], *, after: int
 ) -> dict[int, float]:

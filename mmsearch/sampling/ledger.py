@@ -15,6 +15,7 @@ sampler and no scheduler, no decision depends on the order, and they do not diff
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import time
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,8 @@ from mmsearch.sampling import entries, halving, proposals
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
 from mmsearch.sampling.naming import split
+from mmsearch.sampling.promotion import Standings
+from mmsearch.sampling.scalarising import as_single
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.trial import (
@@ -32,6 +35,7 @@ from mmsearch.trial import (
     Failed,
     Loss,
     Observation,
+    Paused,
     Record,
     Running,
     Segment,
@@ -98,7 +102,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials of the budget that have no ending yet, proposed or not."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
         return max(0, self._study.budget.trials - ended)
 
     def trial(self, number: int) -> Trial:
@@ -131,6 +135,30 @@ class Ledger:
         self._trials.append(trial)
         return trial
 
+    def promote(self) -> Trial | None:
+        """Takes a paused trial up again, which then waits for a gang; None if none is worth it."""
+        number = self._standings().promoted() if self.paused() else None
+        if number is None:
+            return None
+        self._enter(number, entries.promoted())
+        return self._trials[number]
+
+    def paused(self) -> tuple[Trial, ...]:
+        """Trials that are held at a rung, by number."""
+        return tuple(trial for trial in self._trials if isinstance(trial.state, Paused))
+
+    def dismissed(self) -> tuple[Trial, ...]:
+        """Paused trials that are to be stopped now, by number: no promotion will come to them."""
+        if not self.paused():
+            return ()
+        numbers = self._standings().dismissed()
+        return tuple(self._trials[number] for number in numbers)
+
+    @property
+    def running(self) -> int:
+        """Trials that a gang holds or that wait for one."""
+        return sum(isinstance(trial.state, Running) for trial in self._trials)
+
     def waiting(self) -> tuple[Trial, ...]:
         """Live trials that no gang holds, by number."""
         return tuple(
@@ -146,8 +174,8 @@ class Ledger:
         self._claimed.add(number)
 
     def release(self, number: int) -> None:
-        """The gang let go of a trial that is to be resumed."""
-        self._claimed.remove(number)
+        """The gang let go of a trial that is paused, or that is to be resumed."""
+        self._claimed.discard(number)
 
     def lost(self, number: int, loss: Loss = "lost") -> bool:
         """The gang that held a trial is gone; whether the trial may be tried again.
@@ -199,7 +227,7 @@ class Ledger:
         self._enter(number, entries.observed(stretch, checkpoint, ending))
         if stretch.rungs:
             self._book.settle(self._trials[number])
-        return Verdict.STOP if stretch.stop else Verdict.CONTINUE
+        return stretch.verdict
 
     def close(self, number: int, ending: Ending) -> None:
         """The trial has its ending, which nothing changes any more."""
@@ -219,23 +247,38 @@ class Ledger:
         at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
         rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
-        stop = not (trial.published or ends) and any(
-            self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
-        )
-        return Stretch(fresh, at_end[0], at_end[1], rungs, stop)
+        judged = rungs and not (trial.published or ends)
+        now = replace(trial, observations=seen, rungs={**trial.rungs, **rungs})
+        verdict = self._verdict(now, rungs) if judged else Verdict.CONTINUE
+        return Stretch(fresh, at_end[0], at_end[1], rungs, verdict)
 
-    def _verdict(self, rung: int, own: float) -> Verdict:
-        values = [*halving.reached(self._trials, rung).values(), own]
-        return halving.decide(
-            own,
-            values,
-            reduction=self._study.scheduler.reduction,
-            direction=self._study.objective.direction,
+    def _verdict(self, trial: Trial, rungs: Mapping[int, float]) -> Verdict:
+        """What the scheduler says of a trial that has just come to these rungs."""
+        others = self._sound() if self._promotes else self._trials
+        known = [other for other in others if other.number != trial.number]
+        study, trials = as_single(self._study, [*known, trial], trial.number)
+        if self._promotes:
+            return Standings(study, trials).judge(trial.number)
+        stop = any(
+            halving.judge(study, trials, trial.number, rung) is Verdict.STOP for rung in rungs
         )
+        return Verdict.STOP if stop else Verdict.CONTINUE
+
+    @property
+    def _promotes(self) -> bool:
+        return self._study.scheduler.kind == "promotion"
+
+    def _standings(self) -> Standings:
+        """Of all trials, as the next one would see them."""
+        return Standings(*as_single(self._study, self._sound(), len(self._trials)))
+
+    def _sound(self) -> list[Trial]:
+        """Trials that belong to the space."""
+        return [trial for trial in self._trials if trial.number not in self._outside]
 
     def _live(self, number: int) -> Trial:
         trial = self._trials[number]
-        assert isinstance(trial.state, Running), "a trial with an ending is immutable"
+        assert isinstance(trial.state, Running | Paused), "a trial with an ending is immutable"
         return trial
 
     def _enter(self, number: int, entry: Entry) -> None:
@@ -245,14 +288,14 @@ class Ledger:
 
     def _seen(self) -> int:
         """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
         return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
 
     def _catch_up(self, history: History) -> None:
         """Ends what a killed driver had begun: an ending half told, or decided and not told."""
         trial = history.trial
         ending = entries.decided(trial, history.entries)
-        if isinstance(trial.state, Running) and ending:
+        if isinstance(trial.state, Running | Paused) and ending:
             self.close(trial.number, ending)
         else:
             self._book.settle(trial)

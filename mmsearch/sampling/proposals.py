@@ -1,4 +1,4 @@
-"""Which configuration to try next: at random, or by TPE that knows fidelity.
+"""Which configuration to try next: by a model of all rungs, by TPE or a process of one, at random.
 
 Paper: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; a model of the highest
 rung that has enough trials is from Falkner et al., "BOHB", 2018, arXiv 1807.01774.
@@ -11,26 +11,33 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from mmsearch.sampling.book import plain
+from mmsearch.sampling.coordinates import Coordinates
 from mmsearch.sampling.halving import reached
+from mmsearch.sampling.outlook import Evidence, Outlook, informative
+from mmsearch.sampling.sampler import LadderSampler
 from mmsearch.sampling.scalarising import as_single
+from mmsearch.sampling.translation import everything, parameters
 from mmsearch.seeds import derive
 from mmsearch.space import Choice, IntLogUniform, IntUniform, LogUniform, Primitive, Uniform
 from mmsearch.study import Study
-from mmsearch.trial import Failed, Running, Scalar, Trial
+from mmsearch.trial import Completed, Failed, Paused, Running, Scalar, Stopped, Trial
 
 ENOUGH = 11
 """Trials that a fidelity needs before it is modelled. TPE takes the best tenth, rounded up, as
 good: from eleven on these are two, so that no proposal leans on a single survivor."""
+STATES = {
+    Running: TrialState.RUNNING,
+    Paused: TrialState.PRUNED,
+    Stopped: TrialState.PRUNED,
+    Completed: TrialState.COMPLETE,
+    Failed: TrialState.FAIL,
+}
+"""What the ladder is told: a paused trial is not under way."""
 DRAWS = 10
 """How often a configuration that is already on record is drawn again before it is accepted: a
 small space runs out of others."""
@@ -73,28 +80,6 @@ def belongs(study: Study, config: Mapping[str, Any]) -> bool:
     return plain(study.configuration(again)) == plain(config)
 
 
-def parameters(study: Study, trial: Trial) -> tuple[dict[str, Scalar], dict[str, BaseDistribution]]:
-    """A trial's values and what each was drawn from, as Optuna wants them, by flat name."""
-    asked = study.space.primitives(trial.config)
-    values = {name: value for name, (_, value) in asked.items()}
-    return values, {name: distribution(primitive) for name, (primitive, _) in asked.items()}
-
-
-def distribution(primitive: Primitive) -> BaseDistribution:
-    """Optuna's word for a distribution."""
-    match primitive:
-        case Uniform(low, high):
-            return FloatDistribution(low, high)
-        case LogUniform(low, high):
-            return FloatDistribution(low, high, log=True)
-        case IntUniform(low, high):
-            return IntDistribution(low, high)
-        case IntLogUniform(low, high):
-            return IntDistribution(low, high, log=True)
-        case Choice(values):
-            return CategoricalDistribution(values)
-
-
 def modelled(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
     """Objective by trial number at the highest fidelity that has enough trials, else nothing.
 
@@ -109,16 +94,78 @@ def modelled(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
     return {}
 
 
-def _throwaway(study: Study, trials: Sequence[Trial], seed: int) -> optuna.Study:
-    values = modelled(study, trials) if study.sampler.kind == "tpe" else {}
-    throwaway = optuna.create_study(
-        direction=study.objective.direction,
-        sampler=_tpe(seed) if values else optuna.samplers.RandomSampler(seed % 2**32),
+def merits(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
+    """What trials are expected to be worth at full fidelity, by number; higher is better.
+
+    Nothing while too few trials have reached a rung. The merits of one call may be compared.
+    """
+    chosen = _informative(study, trials)
+    coordinates = Coordinates(*everything(study.space))
+    evidence = Evidence.of(
+        [_frozen(study, trial) for trial in chosen],
+        coordinates,
+        levels=study.scheduler.rungs(study.budget.max_epochs),
+        maximize=study.objective.direction == "maximize",
     )
-    if values:
-        for trial in trials:
-            _tell(throwaway, study, trial, values)
+    found = Outlook(evidence, coordinates).merits()
+    if found is None:
+        return {}
+    return {trial.number: float(merit) for trial, merit in zip(chosen, found, strict=True)}
+
+
+def _throwaway(study: Study, trials: Sequence[Trial], seed: int) -> optuna.Study:
+    kind = study.sampler.kind
+    values = modelled(study, trials) if kind in {"tpe", "gp"} else {}
+    throwaway = optuna.create_study(
+        direction=study.objective.direction, sampler=_sampler(study, seed, modelled=bool(values))
+    )
+    if kind == "ladder":
+        for trial in _informative(study, trials):
+            throwaway.add_trial(_frozen(study, trial))
+    for trial in trials if values else ():
+        _tell(throwaway, study, trial, values)
     return throwaway
+
+
+def _sampler(study: Study, seed: int, *, modelled: bool) -> optuna.samplers.BaseSampler:
+    if study.sampler.kind == "ladder":
+        levels = study.scheduler.rungs(study.budget.max_epochs)
+        space, conditions = everything(study.space)
+        return LadderSampler(seed % 2**32, levels=levels, space=space, conditions=conditions)
+    if not modelled:
+        return optuna.samplers.RandomSampler(seed % 2**32)
+    return _tpe(seed) if study.sampler.kind == "tpe" else _gp(seed)
+
+
+def _informative(study: Study, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that the ladder is told of; those that machines lost tell nothing."""
+    full = study.budget.max_epochs
+    known = [t for t in trials if not (isinstance(t.state, Failed) and t.state.reason == "lost")]
+    sign = 1.0 if study.objective.direction == "maximize" else -1.0
+    columns: list[np.ndarray] = []
+    for level in (*study.scheduler.rungs(full), full):
+        values = reached(known, level)
+        columns.append(sign * np.array([values.get(t.number, np.nan) for t in known]))
+    running = np.array([isinstance(t.state, Running) for t in known], dtype=bool)
+    return [known[row] for row in informative(np.stack(columns, axis=1), running)]
+
+
+def _frozen(study: Study, trial: Trial) -> FrozenTrial:
+    """A trial as the ladder wants it: its values at rungs, and at the end if it completed."""
+    params, distributions = parameters(study, trial)
+    return optuna.trial.create_trial(
+        state=STATES[type(trial.state)],
+        value=trial.value if isinstance(trial.state, Completed) else None,
+        params=params,
+        distributions=distributions,
+        intermediate_values=dict(trial.rungs),
+    )
+
+
+def _gp(seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.GPSampler(seed=seed % 2**32, n_startup_trials=0)
 
 
 def _tpe(seed: int) -> optuna.samplers.BaseSampler:

@@ -60,8 +60,8 @@ class BudgetTable(_Table):
 class SchedulerTable(_Table):
     """`[scheduler]`."""
 
-    kind: Literal["halving", "none"] = "halving"
-    """Successive halving stops trials early; none trains all of them in full."""
+    kind: Literal["promotion", "halving", "none"] = "promotion"
+    """Use promotion to pause trials early, halving to stop them, none to train all in full."""
     first_rung: int = Field(default=3, ge=1)
     """Trials are first compared after this many epochs."""
     reduction: int = Field(default=3, ge=2)
@@ -71,7 +71,7 @@ class SchedulerTable(_Table):
 class SamplerTable(_Table):
     """`[sampler]`."""
 
-    kind: Literal["tpe", "random"] = "tpe"
+    kind: Literal["ladder", "tpe", "gp", "random"] = "ladder"
     """The sampler proposes configurations."""
 
 

@@ -55,9 +55,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Which trials go on: asynchronous successive halving, or all of them."""
+    """Which trials go on: successive halving, with or without taking trials up again, or all."""
 
-    kind: Literal["halving", "none"] = "halving"
+    kind: Literal["promotion", "halving", "none"] = "promotion"
     first_rung: int = 3
     """Epochs of the first comparison."""
     reduction: int = 3
@@ -79,7 +79,7 @@ class Scheduler:
 class Sampler:
     """Who proposes configurations."""
 
-    kind: Literal["tpe", "random"] = "tpe"
+    kind: Literal["ladder", "tpe", "gp", "random"] = "ladder"
 
 
 @dataclass(frozen=True)
