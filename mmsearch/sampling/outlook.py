@@ -115,10 +115,9 @@ class Outlook:
         if self._ladder is None:
             return _apart(draw(DESIGN), evidence.places)
         merits = self._ladder.standing()[0]
-        best = float(merits[np.isfinite(evidence.values[:, 0])].max())
         starts = evidence.places[np.argsort(-merits, kind="stable")[: acquisition.STARTS]]
         return acquisition.search(
-            self._worth(self._ladder.believing(evidence.running), best),
+            self._worth(self._ladder.believing(evidence.running), float(merits.max())),
             draw,
             lambda places: self._coordinates.neighbours(places, rng),
             starts,
