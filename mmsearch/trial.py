@@ -34,12 +34,22 @@ class Verdict(Enum):
     """What the world answers to an observation."""
 
     CONTINUE = "continue"
+    PAUSE = "pause"
+    """Save it and train others; it may be taken up again."""
     STOP = "stop"
 
 
 @dataclass(frozen=True)
 class Running:
     """Live, waiting for a gang, or waiting to be resumed."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Held at a rung; the scheduler may take it up again, and stops it when the study ends."""
+
+    rung: int
+    """Epoch of the rung."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Failed:
 
 
 Ending = Completed | Stopped | Failed
-TrialState = Running | Ending
+TrialState = Running | Paused | Ending
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from mmsearch.trial import (
     Completed,
     Ending,
     Loss,
+    Paused,
     Segment,
     Stopped,
     Trial,
@@ -112,6 +113,11 @@ class Dispatcher:
             self._shelf.keep_only(report.checkpoint)
         if ending:
             self._end(gang, ending)
+        elif isinstance(trial.state, Paused):
+            if self._saved(trial) or not report.observations:
+                self._hold(gang)
+            else:
+                self._post(gang, Save())
         elif verdict is Verdict.STOP:
             self._end(gang, Stopped(rung=max(trial.rungs)))
         elif not self._winding_down:
@@ -125,6 +131,12 @@ class Dispatcher:
     @staticmethod
     def _saved(trial: Trial) -> bool:
         return trial.checkpoint is not None and trial.checkpoint.epoch == trial.epoch
+
+    def _hold(self, gang: str) -> None:
+        """A gang lets go of a paused trial, whose checkpoint is written where that was possible."""
+        self._ledger.release(self._training.pop(gang))
+        self._propose()
+        self._next(gang)
 
     def _end(self, gang: str, ending: Ending) -> None:
         number = self._training.pop(gang)
@@ -141,8 +153,17 @@ class Dispatcher:
     def _propose(self) -> None:
         """Proposes until there is a live trial for each gang, or the budget is used up."""
         while len(self._ledger.waiting()) + len(self._training) < self._gangs:
-            if not self._ledger.propose():
+            if not (self._ledger.promote() or self._ledger.propose()):
                 break
+        else:
+            return
+        if not self._training and not self._ledger.waiting():
+            for trial in self._ledger.paused():
+                assert isinstance(trial.state, Paused)
+                self._ledger.close(trial.number, Stopped(trial.state.rung))
+                for listener in self._listeners:
+                    listener.ended(self._ledger.trial(trial.number))
+            self._shelf.tidy(self._ledger.record())
 
     def _lost(self, gang: str, loss: Loss = "lost") -> None:
         number = self._training.pop(gang)

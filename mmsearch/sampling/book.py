@@ -23,7 +23,7 @@ from mmsearch.sampling.entries import Entry
 from mmsearch.sampling.failures import RESTORE
 from mmsearch.sampling.seal import SEAL, require, seal
 from mmsearch.sampling.storage import Store
-from mmsearch.trial import Completed, Direction, Failed, Running, Scalar, Stopped, Trial
+from mmsearch.trial import Completed, Direction, Failed, Paused, Running, Scalar, Stopped, Trial
 
 SCHEMA = 1
 """Version of everything that is written here. Another one is refused."""
@@ -35,11 +35,12 @@ CONTINUED_BY = "continued_by"
 """Marks the generation before in turn."""
 DASHBOARD = "dashboard:"
 """Under this optuna-dashboard keeps its own."""
-REPEATED = ("checkpoint", "attempts")
+REPEATED = ("checkpoint", "attempts", "promoted")
 """Entries of which a trial may have several under one name."""
 DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 STATES = {
     Running: TrialState.RUNNING,
+    Paused: TrialState.RUNNING,
     Completed: TrialState.COMPLETE,
     Stopped: TrialState.PRUNED,
     Failed: TrialState.FAIL,
@@ -220,7 +221,7 @@ class Book:
             for epoch, value in _intermediate(trial).items():
                 if epoch not in written.intermediate_values:
                     storage.set_trial_intermediate_value(trial_id, epoch, value)
-            if isinstance(trial.state, Running):
+            if isinstance(trial.state, Running | Paused):
                 return
             for key, value in asdict(trial.state).items():
                 if key not in written.user_attrs:
@@ -241,7 +242,7 @@ class Book:
                 trial = entries.applied(trial, entry)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._error(f"has a damaged trial {trial.number} ({error!r})", RESTORE) from error
-        if written.state.is_finished() and isinstance(trial.state, Running):
+        if written.state.is_finished() and isinstance(trial.state, Running | Paused):
             raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)
         proposed = written.user_attrs.get("event", trial.seen)
         events = (told[-1][0] if told else proposed) + 1

@@ -17,9 +17,12 @@ from mmsearch.trial import (
     Failed,
     Loss,
     Observation,
+    Paused,
+    Running,
     Segment,
     Stopped,
     Trial,
+    Verdict,
 )
 
 Json = dict[str, Any]
@@ -77,8 +80,8 @@ class Stretch:
     value_epoch: int
     rungs: Mapping[int, float]
     """Objective at each rung that was reached in these epochs."""
-    stop: bool
-    """Whether the scheduler said no."""
+    verdict: Verdict
+    """What the scheduler said."""
 
 
 def observed(
@@ -90,7 +93,8 @@ def observed(
         "value": stretch.value,
         "value_epoch": stretch.value_epoch,
         "rungs": _rungs(stretch.rungs),
-        "stop": stretch.stop,
+        "stop": stretch.verdict is Verdict.STOP,
+        "pause": stretch.verdict is Verdict.PAUSE,
         "checkpoint": asdict(checkpoint) if checkpoint else None,
         "ending": _told(ending) if ending else None,
     }
@@ -101,6 +105,11 @@ def saved(checkpoint: Checkpoint, ending: Ending | None = None) -> Entry:
     """A checkpoint was written, and no epoch is new; the trial may end with it."""
     content = {"checkpoint": asdict(checkpoint), "ending": _told(ending) if ending else None}
     return Entry("checkpoint", content)
+
+
+def promoted() -> Entry:
+    """A paused trial was taken up again."""
+    return Entry("promoted", {})
 
 
 def attempted(attempts: int, loss: Loss) -> Entry:
@@ -115,7 +124,7 @@ def ended(ending: Ending, *, ended_at: float, attempts: int) -> Entry:
 
 def undecided(entry: Entry) -> Entry:
     """An entry of a trial, without the ending that followed from it."""
-    content = {k: v for k, v in entry.content.items() if k not in {"stop", "ending"}}
+    content = {k: v for k, v in entry.content.items() if k not in {"stop", "pause", "ending"}}
     return Entry(entry.key, content)
 
 
@@ -141,13 +150,17 @@ def applied(trial: Trial, entry: Entry) -> Trial:
             segment = Segment(content["node"], content["start_epoch"], content["started_at"])
             return replace(trial, segments=(*trial.segments, segment))
         case "observations":
+            rungs = dict(trial.rungs) | {int(k): v for k, v in content["rungs"].items()}
             return replace(
                 _with_checkpoint(trial, content),
                 observations=trial.observations + tuple(_observations(content["epochs"])),
                 value=content["value"],
                 value_epoch=content["value_epoch"],
-                rungs=dict(trial.rungs) | {int(k): v for k, v in content["rungs"].items()},
+                rungs=rungs,
+                state=Paused(max(rungs)) if content.get("pause") else trial.state,
             )
+        case "promoted":
+            return replace(trial, state=Running())
         case "checkpoint":
             return _with_checkpoint(trial, content)
         case "attempts":

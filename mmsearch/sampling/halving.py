@@ -56,3 +56,30 @@ def reached(trials: Iterable[Trial], fidelity: int) -> dict[int, float]:
         elif isinstance(trial.state, Completed) and trial.value is not None:
             values[trial.number] = trial.value
     return values
+
+
+def judge(study: Study, others: list[Trial], trial: Trial) -> Verdict:
+    """What becomes of a trial that has reached a rung."""
+    from mmsearch.sampling.proposals import outlook
+
+    rung = max(trial.rungs)
+    view = outlook(study, [*others, trial])
+    if view.ladder is None:
+        return Verdict.PAUSE
+    return Verdict.CONTINUE if view.goes_on(trial.number, rung) else Verdict.PAUSE
+
+
+def promotable(study: Study, trials: list[Trial], paused: list[int]) -> int | None:
+    """The paused trial that is to be taken up, if one is worth it."""
+    from mmsearch.sampling.proposals import outlook
+
+    view = outlook(study, trials)
+    if view.ladder is None:
+        return None
+    by = {t.number: t for t in trials}
+    for rung in reversed(study.scheduler.rungs(study.budget.max_epochs)):
+        there = [n for n in paused if max(by[n].rungs) == rung]
+        there = [n for n in there if view.goes_on(n, rung)]
+        if there:
+            return max(there, key=view.merit)
+    return None

@@ -15,6 +15,7 @@ sampler and no scheduler, no decision depends on the order, and they do not diff
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import time
 from types import TracebackType
 from typing import Self
@@ -32,6 +33,7 @@ from mmsearch.trial import (
     Failed,
     Loss,
     Observation,
+    Paused,
     Record,
     Running,
     Segment,
@@ -98,7 +100,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials of the budget that have no ending yet, proposed or not."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
         return max(0, self._study.budget.trials - ended)
 
     def trial(self, number: int) -> Trial:
@@ -131,6 +133,20 @@ class Ledger:
         self._trials.append(trial)
         return trial
 
+    def promote(self) -> Trial | None:
+        """Takes a paused trial up again, which then waits for a gang; None if none is worth it."""
+        paused = [t for t in self._trials if isinstance(t.state, Paused)]
+        paused = [t.number for t in paused if t.number not in self._claimed]
+        number = halving.promotable(self._study, self._sound(), paused) if paused else None
+        if number is None:
+            return None
+        self._enter(number, entries.promoted())
+        return self._trials[number]
+
+    def paused(self) -> tuple[Trial, ...]:
+        """Trials that are held at a rung, by number."""
+        return tuple(trial for trial in self._trials if isinstance(trial.state, Paused))
+
     def waiting(self) -> tuple[Trial, ...]:
         """Live trials that no gang holds, by number."""
         return tuple(
@@ -149,12 +165,18 @@ class Ledger:
         """The gang let go of a trial that is to be resumed."""
         self._claimed.remove(number)
 
+    def _sound(self) -> list[Trial]:
+        return [trial for trial in self._trials if trial.number not in self._outside]
+
     def lost(self, number: int, loss: Loss = "lost") -> bool:
         """The gang that held a trial is gone; whether the trial may be tried again.
 
         The last attempt that is allowed closes it as failed: as lost, unless all its attempts
         ended in one other way, which is then the trial's own.
         """
+        if isinstance(self._trials[number].state, Paused):
+            self._claimed.discard(number)
+            return True
         trial = self._live(number)
         attempts = trial.attempts + 1
         if trial.attempts and trial.loss != loss:
@@ -189,7 +211,8 @@ class Ledger:
             checkpoint: what the trial can be resumed from now.
             ending: what the trial ends with of itself; the scheduler then has no say.
         """
-        trial = self._live(number)
+        trial = self._trials[number]
+        assert isinstance(trial.state, Running | Paused)
         fresh = tuple(_kept(o) for o in observations if o.epoch > trial.epoch)
         if not fresh:
             if checkpoint:
@@ -199,14 +222,15 @@ class Ledger:
         self._enter(number, entries.observed(stretch, checkpoint, ending))
         if stretch.rungs:
             self._book.settle(self._trials[number])
-        return Verdict.STOP if stretch.stop else Verdict.CONTINUE
+        return stretch.verdict
 
     def close(self, number: int, ending: Ending) -> None:
         """The trial has its ending, which nothing changes any more."""
-        self._end(number, ending, attempts=self._live(number).attempts)
+        self._end(number, ending, attempts=self._trials[number].attempts)
 
     def _end(self, number: int, ending: Ending, *, attempts: int) -> None:
-        trial = self._live(number)
+        trial = self._trials[number]
+        assert isinstance(trial.state, Running | Paused), "a trial with an ending is immutable"
         assert not isinstance(ending, Completed) or trial.value is not None
         assert not isinstance(ending, Stopped) or ending.rung in trial.rungs
         self._enter(number, entries.ended(ending, ended_at=self._clock(), attempts=attempts))
@@ -219,19 +243,12 @@ class Ledger:
         at_end = self._study.objective.at(seen, seen[-1].epoch)
         assert at_end is not None
         rungs = halving.rungs_of(self._study, seen, after=trial.epoch)
-        stop = not (trial.published or ends) and any(
-            self._verdict(rung, own) is Verdict.STOP for rung, own in rungs.items()
-        )
-        return Stretch(fresh, at_end[0], at_end[1], rungs, stop)
-
-    def _verdict(self, rung: int, own: float) -> Verdict:
-        values = [*halving.reached(self._trials, rung).values(), own]
-        return halving.decide(
-            own,
-            values,
-            reduction=self._study.scheduler.reduction,
-            direction=self._study.objective.direction,
-        )
+        verdict = Verdict.CONTINUE
+        if rungs and not (trial.published or ends):
+            now = replace(trial, rungs=dict(trial.rungs) | rungs)
+            others = [t for t in self._sound() if t.number != trial.number]
+            verdict = halving.judge(self._study, others, now)
+        return Stretch(fresh, at_end[0], at_end[1], rungs, verdict)
 
     def _live(self, number: int) -> Trial:
         trial = self._trials[number]
@@ -245,14 +262,14 @@ class Ledger:
 
     def _seen(self) -> int:
         """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
         return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
 
     def _catch_up(self, history: History) -> None:
         """Ends what a killed driver had begun: an ending half told, or decided and not told."""
         trial = history.trial
         ending = entries.decided(trial, history.entries)
-        if isinstance(trial.state, Running) and ending:
+        if isinstance(trial.state, Running | Paused) and ending:
             self.close(trial.number, ending)
         else:
             self._book.settle(trial)

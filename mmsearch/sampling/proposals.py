@@ -21,6 +21,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from mmsearch.sampling.book import plain
+from mmsearch.sampling.coordinates import Coordinates
 from mmsearch.sampling.halving import reached
 from mmsearch.seeds import derive
 from mmsearch.space import Choice, IntLogUniform, IntUniform, LogUniform, Primitive, Uniform
@@ -49,6 +50,8 @@ def propose(
         return dict(study.published)
     seed = derive(study.seed, len(trials), 0, "proposal")
     trials = [trial for trial in trials if trial.number not in outside]
+    if study.sampler.kind == "ladder":
+        return _by_ladder(study, trials, seed)
     throwaway = _throwaway(study, trials, seed)
     known = [trial.coordinates for trial in trials]
     config: dict[str, Any] = {}
@@ -165,3 +168,45 @@ def _asker(asked: optuna.Trial) -> Callable[[str, Primitive], Scalar]:
                 return asked.suggest_categorical(name, values)
 
     return ask
+
+
+def outlook(study, trials):
+    from mmsearch.sampling.outlook import Outlook
+    return Outlook(study, trials, Coordinates(*flat(study.space)))
+
+
+def _by_ladder(study, trials, seed):
+    import numpy as np
+    from mmsearch.sampling.outlook import Outlook, design
+    distributions, conditions = flat(study.space)
+    coordinates = Coordinates(distributions, conditions)
+    view = Outlook(study, trials, coordinates)
+    if view.ladder is None:
+        places = design(len(distributions), len(trials), study.seed)
+    else:
+        places, _ = view.propose(np.random.default_rng(seed))
+    params = coordinates.params(places)
+    return study.configuration(study.space.assign(lambda name, _: params[name]))
+
+
+def flat(space, prefix="", under=()):
+    from mmsearch.space import Branch, ZeroOrLogUniform
+    from mmsearch.space.distributions import IS_ZERO
+    d, c = {}, {}
+    for name, parameter in space.parameters.items():
+        name = prefix + name
+        if isinstance(parameter, Branch):
+            d[name] = distribution(parameter.choice)
+            if under: c[name] = list(under)
+            for arm, inner in parameter.arms.items():
+                d2, c2 = flat(inner, f"{name}.{arm}.", (*under, (name, arm)))
+                d |= d2; c |= c2
+        elif isinstance(parameter, ZeroOrLogUniform):
+            d[f"{name}.zero"] = distribution(IS_ZERO)
+            d[name] = distribution(parameter.positive)
+            if under: c[f"{name}.zero"] = list(under)
+            c[name] = [*under, (f"{name}.zero", False)]
+        else:
+            d[name] = distribution(parameter)
+            if under: c[name] = list(under)
+    return d, c

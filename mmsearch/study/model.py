@@ -76,7 +76,7 @@ class Scheduler:
 class Sampler:
     """Who proposes configurations."""
 
-    kind: Literal["tpe", "random"] = "tpe"
+    kind: Literal["ladder", "tpe", "gp", "random"] = "ladder"
 
 
 @dataclass(frozen=True)

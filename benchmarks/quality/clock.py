@@ -1,0 +1,105 @@
+"""A simulated clock: workers train stretches that take their time, in no real time.
+
+Unusual: a player never sees a whole curve, only the epochs whose time has come.
+"""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+
+from quality.lcbench import EPOCHS, Surrogate
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stretch that a worker is to train."""
+
+    trial: int
+    config: Mapping[str, Any]
+    start: int
+    """Epochs that the trial has seen."""
+    until: int
+    charge: str = ""
+    """`start` or `resume` where the worker must build the trial first."""
+
+
+class Player(Protocol):
+    """Who searches."""
+
+    def next(self, worker: int) -> Job | None:
+        """What a free worker trains, or None for nothing at present."""
+        ...
+
+    def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
+        """A stretch has been trained; accuracy of each of its epochs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a search costs."""
+
+    workers: int
+    budget: float
+    """Total of all workers, in full evaluations."""
+    timed: bool = False
+    """Whether an epoch costs its predicted seconds, or one unit."""
+    start: float = 0.0
+    """Charge of building a trial, in epochs of an average configuration."""
+    resume: float = 0.0
+
+
+A = Setting(workers=4, budget=50)
+B = Setting(workers=16, budget=50, timed=True, start=1.0, resume=0.5)
+
+
+def play(
+    player: Player, surrogate: Surrogate, setting: Setting, *, full: float
+) -> list[tuple[float, float]]:
+    """When the incumbent at full fidelity changed, in full evaluations, and its accuracy.
+
+    Args:
+        player: who searches.
+        surrogate: what is searched.
+        setting: workers and costs.
+        full: cost of an average full evaluation, in the clock's unit.
+    """
+    order = count()
+    ends: list[tuple[float, int, int, Job]] = []
+    idle = list(range(setting.workers))
+    now, best = 0.0, -np.inf
+    incumbents: list[tuple[float, float]] = []
+    limit = setting.budget * full / setting.workers
+    while True:
+        waiting = []
+        for worker in idle:
+            job = player.next(worker)
+            if job is None:
+                waiting.append(worker)
+            else:
+                cost = _cost(surrogate, setting, job, full)
+                heapq.heappush(ends, (now + cost, next(order), worker, job))
+        idle = waiting
+        if not ends or ends[0][0] > limit:
+            return incumbents
+        now, _, worker, job = heapq.heappop(ends)
+        accuracy = surrogate.curve(job.config)[:, 1]
+        if job.until == EPOCHS and accuracy[-1] > best:
+            best = accuracy[-1]
+            incumbents.append((now * setting.workers / full, float(best)))
+        player.trained(worker, job, accuracy[job.start : job.until])
+        idle = sorted([*idle, worker])
+
+
+def _cost(surrogate: Surrogate, setting: Setting, job: Job, full: float) -> float:
+    charges = {"start": setting.start, "resume": setting.resume, "": 0.0}
+    charge = charges[job.charge] * full / EPOCHS
+    if not setting.timed:
+        return charge + job.until - job.start
+    seconds = surrogate.curve(job.config)[:, 0]
+    before = seconds[job.start - 1] if job.start else 0.0
+    return charge + max(1e-6, float(seconds[job.until - 1] - before))

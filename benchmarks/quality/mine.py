@@ -1,0 +1,92 @@
+"""mmsearch itself as a player: its dispatcher, ledger, sampler and scheduler, on a record in memory."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna.storages import InMemoryStorage
+
+from mmsearch.cluster.dispatcher import Dispatcher
+from mmsearch.cluster.messages import Begin, Finish, Go, Order, Ready, Save, Stretch
+from mmsearch.sampling.book import Header, shelve
+from mmsearch.sampling.ledger import Ledger
+from mmsearch.sampling.storage import Store
+from mmsearch.study import Budget, Objective, Sampler, Scheduler, Study
+from mmsearch.trial import Checkpoint, Observation
+from quality.clock import Job
+from quality.lcbench import EPOCHS, SPACE, draw
+
+STUDY = Study(
+    name="lcbench",
+    method="lcbench",
+    dataset="lcbench",
+    seed=0,
+    objective=Objective("valid/accuracy", "maximize", epoch="last"),
+    budget=Budget(trials=100_000, max_epochs=EPOCHS),
+    space=SPACE,
+    published={},
+    text="name = 'lcbench'\n",
+)
+
+
+class Mmsearch:
+    """Its published configuration is a random one: the surrogate has no paper."""
+
+    def __init__(
+        self, seed: int, *, workers: int, sampler: Sampler, scheduler: Scheduler, **changes: Any
+    ) -> None:
+        published = draw(np.random.default_rng(seed))
+        study = replace(
+            STUDY, seed=seed, published=published, sampler=sampler, scheduler=scheduler, **changes
+        )
+        self._folder = tempfile.TemporaryDirectory(prefix="quality-")
+        store = Store("journal:///in-memory", InMemoryStorage())
+        book = shelve(store, study.name, study.objective.direction)
+        header = Header(study.objective.metric, study.objective.direction, study.text, "", {})
+        self.ledger = Ledger(study, book, header, leave=lambda: None)
+        self._ends = (*scheduler.rungs(EPOCHS), EPOCHS)
+        self._mail: dict[str, Order] = {}
+        self._at: dict[str, tuple[int, Mapping[str, Any], int]] = {}
+        self._dispatcher = Dispatcher(
+            self.ledger, out=Path(self._folder.name).resolve(), gangs=workers, post=self._mail.__setitem__
+        )
+        for worker in range(workers):
+            self._dispatcher.reported(str(worker), Ready("host"))
+
+    def next(self, worker: int) -> Job | None:
+        order = self._mail.pop(str(worker), None)
+        match order:
+            case None | Finish():
+                return None
+            case Begin():
+                start = order.checkpoint.epoch if order.checkpoint else 0
+                charge = "resume" if order.checkpoint else "start"
+                self._at[str(worker)] = (order.number, order.config, start)
+            case Go():
+                charge = ""
+            case Save():
+                number, _, at = self._at[str(worker)]
+                saved = Checkpoint(self._checkpoint(number, at), at, 1)
+                self._dispatcher.reported(str(worker), Stretch(number, checkpoint=saved))
+                return self.next(worker)
+        number, config, start = self._at[str(worker)]
+        until = next(end for end in self._ends if end > start)
+        return Job(number, config, start, until, charge)
+
+    def _checkpoint(self, number: int, epoch: int) -> str:
+        folder = Path(self._folder.name).resolve() / "checkpoints" / f"trial-{number:04d}" / f"epoch-{epoch:04d}"
+        folder.mkdir(parents=True)
+        return str(folder)
+
+    def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
+        name = str(worker)
+        seen = tuple(
+            Observation(epoch, {"valid/accuracy": float(value)}, 1.0)
+            for epoch, value in enumerate(values, job.start + 1)
+        )
+        self._at[name] = (job.trial, job.config, job.until)
+        finished = job.until == EPOCHS
+        self._dispatcher.reported(name, Stretch(job.trial, seen, finished))
