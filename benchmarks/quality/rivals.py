@@ -99,7 +99,7 @@ class Dehb(_Evaluating):
             min_fidelity=1,
             max_fidelity=EPOCHS,
             eta=3,
-            n_workers=4,
+            n_workers=1,
             seed=seed,
             output_path=self._folder.name,
             save_freq="end",
