@@ -22,11 +22,11 @@ def draw(regret: Mapping[str, np.ndarray], path: Path) -> None:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "mmsearch"
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     axes: Any
-    colours = iter(pyplot.get_cmap("tab10").colors)
+    colours = iter(plt.get_cmap("tab10").colors)
     for method, values in sorted(regret.items(), key=lambda pair: -pair[1][:, -1].mean()):
         mean, error = values.mean(axis=0), values.std(axis=0) / np.sqrt(len(values))
         ours = method == OURS
@@ -43,4 +43,4 @@ def draw(regret: Mapping[str, np.ndarray], path: Path) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    plt.close(figure)
