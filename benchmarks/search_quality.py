@@ -31,11 +31,13 @@ OURS = {
 }
 
 
-def player(method: str, seed: int, setting: clock.Setting) -> clock.Player:
+def player(method: str, problem: clock.Problem, seed: int, setting: clock.Setting) -> clock.Player:
     if method in OURS:
         sampler, scheduler = OURS[method]
-        return Mmsearch(seed, workers=setting.workers, sampler=sampler, scheduler=scheduler)
-    return PLAYERS[method](seed)
+        return Mmsearch(
+            problem, seed, workers=setting.workers, sampler=sampler, scheduler=scheduler
+        )
+    return PLAYERS[method](problem, seed)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
                     continue
                 started = time.perf_counter()
                 incumbents = clock.play(
-                    player(method, seed, setting), surrogate, setting, full=full
+                    player(method, surrogate, seed, setting), surrogate, setting, full=full
                 )
                 marks = figures.at_marks(incumbents)
                 lcbench.found(task, marks[-1] or 0.0)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from quality.lcbench import EPOCHS, Surrogate
+from mmsearch.space import Space
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,22 @@ class Job:
     """`start` or `resume` where the worker must build the trial first."""
 
 
+class Problem(Protocol):
+    """What is searched. Qualities are maximised."""
+
+    space: Space
+    epochs: int
+    """Full fidelity."""
+
+    def curve(self, config: Mapping[str, Any], trial: int) -> np.ndarray:
+        """Seconds so far and quality after each epoch: [epochs, 2]; noise is the trial's."""
+        ...
+
+    def truth(self, config: Mapping[str, Any]) -> float:
+        """Quality at full fidelity without noise."""
+        ...
+
+
 class Player(Protocol):
     """Who searches."""
 
@@ -35,7 +51,7 @@ class Player(Protocol):
         ...
 
     def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
-        """A stretch has been trained; accuracy of each of its epochs."""
+        """A stretch has been trained; quality after each of its epochs."""
         ...
 
 
@@ -58,13 +74,13 @@ B = Setting(workers=16, budget=50, timed=True, start=1.0, resume=0.5)
 
 
 def play(
-    player: Player, surrogate: Surrogate, setting: Setting, *, full: float
+    player: Player, problem: Problem, setting: Setting, *, full: float
 ) -> list[tuple[float, float]]:
-    """When the incumbent at full fidelity changed, in full evaluations, and its accuracy.
+    """When the incumbent at full fidelity changed, in full evaluations, and its true quality.
 
     Args:
         player: who searches.
-        surrogate: what is searched.
+        problem: what is searched.
         setting: workers and costs.
         full: cost of an average full evaluation, in the clock's unit.
     """
@@ -81,25 +97,25 @@ def play(
             if job is None:
                 waiting.append(worker)
             else:
-                cost = _cost(surrogate, setting, job, full)
+                cost = _cost(problem, setting, job, full)
                 heapq.heappush(ends, (now + cost, next(order), worker, job))
         idle = waiting
         if not ends or ends[0][0] > limit:
             return incumbents
         now, _, worker, job = heapq.heappop(ends)
-        accuracy = surrogate.curve(job.config)[:, 1]
-        if job.until == EPOCHS and accuracy[-1] > best:
-            best = accuracy[-1]
-            incumbents.append((now * setting.workers / full, float(best)))
-        player.trained(worker, job, accuracy[job.start : job.until])
+        quality = problem.curve(job.config, job.trial)[:, 1]
+        if job.until == problem.epochs and quality[-1] > best:
+            best = quality[-1]
+            incumbents.append((now * setting.workers / full, problem.truth(job.config)))
+        player.trained(worker, job, quality[job.start : job.until])
         idle = sorted([*idle, worker])
 
 
-def _cost(surrogate: Surrogate, setting: Setting, job: Job, full: float) -> float:
+def _cost(problem: Problem, setting: Setting, job: Job, full: float) -> float:
     charges = {"start": setting.start, "resume": setting.resume, "": 0.0}
-    charge = charges[job.charge] * full / EPOCHS
+    charge = charges[job.charge] * full / problem.epochs
     if not setting.timed:
         return charge + job.until - job.start
-    seconds = surrogate.curve(job.config)[:, 0]
+    seconds = problem.curve(job.config, job.trial)[:, 0]
     before = seconds[job.start - 1] if job.start else 0.0
     return charge + max(1e-6, float(seconds[job.until - 1] - before))

@@ -12,8 +12,9 @@ Key = tuple[str, int]
 
 
 def at_marks(incumbents: list[tuple[float, float]]) -> list[float | None]:
-    """Accuracy of the incumbent at each mark; None where there is none yet."""
-    return [max((v for when, v in incumbents if when <= mark), default=None) for mark in MARKS]
+    """True quality of the incumbent at each mark; None where there is none yet."""
+    found = [[quality for when, quality in incumbents if when <= mark] for mark in MARKS]
+    return [known[-1] if known else None for known in found]
 
 
 class Results:

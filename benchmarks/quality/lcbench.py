@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 
 from mmsearch.space import IntLogUniform, IntUniform, LogUniform, Space, Uniform
+from quality.drawing import draw
 
 TASKS = (
     "3945", "126025", "146212", "167152", "167181", "167190",
@@ -39,6 +40,8 @@ BEST = Path(__file__).parent / "best_known.json"
 class Surrogate:
     """One task."""
 
+    space, epochs = SPACE, EPOCHS
+
     def __init__(self, folder: Path, task: str) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -48,12 +51,16 @@ class Surrogate:
         self._code = codes[task]
         self._curves: dict[tuple[Any, ...], np.ndarray] = {}
 
-    def curve(self, config: Mapping[str, Any]) -> np.ndarray:
+    def curve(self, config: Mapping[str, Any], trial: int = 0) -> np.ndarray:
         """Seconds since the start and validation accuracy in percent, after each epoch: [52, 2]."""
         key = tuple(config[name] for name in SPACE.parameters)
         if key not in self._curves:
             self._curves[key] = self.curves(np.array([key], dtype=float))[0]
         return self._curves[key]
+
+    def truth(self, config: Mapping[str, Any]) -> float:
+        """Validation accuracy after the last epoch; the surrogate has no noise."""
+        return float(self.curve(config)[-1, 1])
 
     def curves(self, configs: np.ndarray) -> np.ndarray:
         """The same for many configurations, in the order of `SPACE`: [n, 52, 2]."""
@@ -75,27 +82,6 @@ class Surrogate:
         return (best - accuracy) / (best - median)
 
 
-def draw(rng: np.random.Generator) -> dict[str, Any]:
-    """A random configuration."""
-    unit = iter(rng.random(len(SPACE.parameters)))
-
-    def ask(_name: str, primitive: Any) -> Any:
-        low, high, at = primitive.low, primitive.high, next(unit)
-        match primitive:
-            case Uniform():
-                return low + at * (high - low)
-            case LogUniform():
-                return float(low * (high / low) ** at)
-            case IntUniform():
-                return int(low + np.floor(at * (high - low + 1)))
-            case _:
-                span = np.log(high + 0.5) - np.log(low - 0.5)
-                value = np.rint(np.exp(np.log(low - 0.5) + at * span))
-                return int(np.clip(value, low, high))
-
-    return SPACE.assign(ask)
-
-
 def found(task: str, accuracy: float) -> None:
     """Keeps what a search has found where it is better than the best known."""
     scales = json.loads(BEST.read_text())
@@ -110,7 +96,7 @@ def measure(folder: Path, num: int = 20_000) -> None:
     for task in TASKS:
         surrogate = Surrogate(folder, task)
         rng = np.random.default_rng(0)
-        drawn = np.array([list(draw(rng).values()) for _ in range(num)], dtype=float)
+        drawn = np.array([list(draw(SPACE, rng).values()) for _ in range(num)], dtype=float)
         parts = [surrogate.curves(part)[:, -1, 1] for part in np.array_split(drawn, num // 500)]
         final = np.concatenate(parts)
         scales[task] = {"best": float(final.max()), "median": float(np.median(final))}

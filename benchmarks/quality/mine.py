@@ -1,4 +1,4 @@
-"""mmsearch as a player: its dispatcher, ledger, sampler and scheduler, on a record in memory."""
+"""mmsearch as a player: its dispatcher, ledger, sampler and scheduler; the record is in memory."""
 
 import tempfile
 from collections.abc import Mapping
@@ -14,40 +14,56 @@ from mmsearch.cluster.messages import Begin, Finish, Go, Order, Ready, Save, Str
 from mmsearch.sampling.book import Header, shelve
 from mmsearch.sampling.ledger import Ledger
 from mmsearch.sampling.storage import Store
+from mmsearch.space import Space
 from mmsearch.study import Budget, Objective, Sampler, Scheduler, Study
 from mmsearch.trial import Checkpoint, Observation
-from quality.clock import Job
-from quality.lcbench import EPOCHS, SPACE, draw
+from quality.clock import Job, Problem
+from quality.drawing import draw
 
 STUDY = Study(
-    name="lcbench",
-    method="lcbench",
-    dataset="lcbench",
+    name="quality",
+    method="quality",
+    dataset="quality",
     seed=0,
-    objective=Objective("valid/accuracy", "maximize", epoch="last"),
-    budget=Budget(trials=100_000, max_epochs=EPOCHS),
-    space=SPACE,
+    objective=Objective("valid/quality", "maximize", epoch="last"),
+    budget=Budget(trials=100_000, max_epochs=1),
+    space=Space({}),
     published={},
-    text="name = 'lcbench'\n",
+    text="name = 'quality'\n",
 )
 
 
 class Mmsearch:
-    """Its published configuration is a random one: the surrogate has no paper."""
+    """Its published configuration is a random one: there is no paper."""
 
     def __init__(
-        self, seed: int, *, workers: int, sampler: Sampler, scheduler: Scheduler, **changes: Any
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        workers: int,
+        sampler: Sampler,
+        scheduler: Scheduler,
+        **changes: Any,
     ) -> None:
-        published = draw(np.random.default_rng(seed))
+        published = draw(problem.space, np.random.default_rng(seed))
         study = replace(
-            STUDY, seed=seed, published=published, sampler=sampler, scheduler=scheduler, **changes
+            STUDY,
+            seed=seed,
+            space=problem.space,
+            budget=replace(STUDY.budget, max_epochs=problem.epochs),
+            published=published,
+            sampler=sampler,
+            scheduler=scheduler,
+            **changes,
         )
+        self._full = problem.epochs
         self._folder = tempfile.TemporaryDirectory(prefix="quality-")
         store = Store("journal:///in-memory", InMemoryStorage())
         book = shelve(store, study.name, study.objective.direction)
         header = Header(study.objective.metric, study.objective.direction, study.text, "", {})
         self.ledger = Ledger(study, book, header, leave=lambda: None)
-        self._ends = (*scheduler.rungs(EPOCHS), EPOCHS)
+        self._ends = (*scheduler.rungs(self._full), self._full)
         self._mail: dict[str, Order] = {}
         self._at: dict[str, tuple[int, Mapping[str, Any], int]] = {}
         self._dispatcher = Dispatcher(
@@ -92,9 +108,9 @@ class Mmsearch:
     def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
         name = str(worker)
         seen = tuple(
-            Observation(epoch, {"valid/accuracy": float(value)}, 1.0)
+            Observation(epoch, {"valid/quality": float(value)}, 1.0)
             for epoch, value in enumerate(values, job.start + 1)
         )
         self._at[name] = (job.trial, job.config, job.until)
-        finished = job.until == EPOCHS
+        finished = job.until == self._full
         self._dispatcher.reported(name, Stretch(job.trial, seen, finished))

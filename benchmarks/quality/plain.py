@@ -1,4 +1,4 @@
-"""What is used instead of mmsearch: random and Optuna's samplers, with and without ASHA."""
+"""Players that one uses instead of mmsearch: random, Optuna's samplers, with and without ASHA."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 import optuna
 
-from mmsearch.sampling.translation import distribution
-from quality.clock import Job
-from quality.lcbench import EPOCHS, SPACE, draw
+from mmsearch.sampling.proposals import _asker as asker
+from quality.clock import Job, Problem
+from quality.drawing import draw
 
-DISTRIBUTIONS = {name: distribution(p) for name, p in SPACE.parameters.items()}
-Propose = Callable[[], tuple[Mapping[str, Any], Callable[..., None]]]
+Propose = Callable[[], tuple[Mapping[str, Any], Any]]
 """Gives a configuration, and what is to be called with its values and whether it was completed."""
 
 
-def at_random(seed: int) -> Propose:
+def at_random(problem: Problem, seed: int) -> Propose:
     """Random configurations."""
     rng = np.random.default_rng(seed)
-    return lambda: (draw(rng), lambda _values, **_: None)
+    return lambda: (draw(problem.space, rng), lambda _values, **_: None)
 
 
 def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: bool = True) -> Any:
@@ -30,13 +29,14 @@ def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: boo
         pruned: whether a trial that was stopped is told so, or as completed.
     """
 
-    def start(seed: int) -> Propose:
+    def start(problem: Problem, seed: int) -> Propose:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             study = optuna.create_study(direction="maximize", sampler=make(seed))
 
         def propose() -> Any:
-            trial = study.ask(DISTRIBUTIONS)
+            trial = study.ask()
+            config = problem.space.assign(asker(trial))
 
             def tell(values: list[float], *, completed: bool) -> None:
                 if completed or not pruned:
@@ -46,7 +46,7 @@ def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: boo
                         trial.report(value, epoch)
                     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
-            return trial.params, tell
+            return config, tell
 
         return propose
 
@@ -56,10 +56,14 @@ def by_optuna(make: Callable[[int], optuna.samplers.BaseSampler], *, pruned: boo
 class Halving:
     """ASHA as Tune has it: a trial is stopped at a rung below the top one in `reduction`."""
 
-    def __init__(self, propose: Propose, rungs: tuple[int, ...], reduction: int = 3) -> None:
-        """`rungs` below full fidelity; none for no stopping."""
+    def __init__(
+        self, problem: Problem, propose: Propose, first: int | None = None, reduction: int = 3
+    ) -> None:
+        """`first` rung; None for no stopping."""
+        self._full = problem.epochs
+        rungs = _rungs(first, reduction, self._full) if first else ()
         self._propose = propose
-        self._ends = (*rungs, EPOCHS)
+        self._ends = (*rungs, self._full)
         self._reduction = reduction
         self._seen: dict[int, list[float]] = {rung: [] for rung in rungs}
         self._live: dict[int, tuple[Job, list[float], Any]] = {}
@@ -81,7 +85,7 @@ class Halving:
     def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
         _, known, tell = self._live[worker]
         known.extend(float(value) for value in values)
-        if job.until == EPOCHS:
+        if job.until == self._full:
             del self._live[worker]
             tell(known, completed=True)
         elif self._stops(job.until, known[-1]):
@@ -96,10 +100,9 @@ class Halving:
         return value < cut
 
 
-def rungs(first: int, reduction: int) -> tuple[int, ...]:
-    """Rungs below full fidelity."""
-    found = []
-    while first < EPOCHS:
+def _rungs(first: int, reduction: int, full: int) -> tuple[int, ...]:
+    found: list[int] = []
+    while first < full:
         found.append(first)
         first *= reduction
     return tuple(found)
@@ -113,14 +116,18 @@ def _gp(seed: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.GPSampler(seed=seed)
 
 
-PLAYERS: dict[str, Callable[[int], Halving]] = {
-    "random": lambda seed: Halving(at_random(seed), ()),
-    "random + ASHA(5,3)": lambda seed: Halving(at_random(seed), rungs(5, 3)),
-    "random + ASHA(1,4)": lambda seed: Halving(at_random(seed), rungs(1, 4), 4),
-    "Optuna TPE": lambda seed: Halving(by_optuna(_tpe)(seed), ()),
-    "Optuna GP": lambda seed: Halving(by_optuna(_gp)(seed), ()),
-    "Optuna TPE + ASHA(1,4), as shipped": lambda seed: Halving(
-        by_optuna(_tpe, pruned=False)(seed), rungs(1, 4), 4
-    ),
-    "Optuna TPE + ASHA(5,3), pruned": lambda seed: Halving(by_optuna(_tpe)(seed), rungs(5, 3)),
+def _halving(propose: Any, first: int | None = None, reduction: int = 3) -> Any:
+    return lambda problem, seed: Halving(problem, propose(problem, seed), first, reduction)
+
+
+PLAYERS: dict[str, Callable[[Problem, int], Halving]] = {
+    "random": _halving(at_random),
+    "random + ASHA(5,3)": _halving(at_random, 5),
+    "random + ASHA(3,3)": _halving(at_random, 3),
+    "random + ASHA(1,4)": _halving(at_random, 1, 4),
+    "Optuna TPE": _halving(by_optuna(_tpe)),
+    "Optuna GP": _halving(by_optuna(_gp)),
+    "Optuna TPE + ASHA(1,4), as shipped": _halving(by_optuna(_tpe, pruned=False), 1, 4),
+    "Optuna TPE + ASHA(3,3), pruned": _halving(by_optuna(_tpe), 3),
+    "Optuna TPE + ASHA(5,3), pruned": _halving(by_optuna(_tpe), 5),
 }
