@@ -19,8 +19,6 @@ ENOUGH = 6
 """Trials at the lowest rung, from which on there is a model."""
 MOST = 128
 """Trials that are modelled: more would cost more time than they tell."""
-DESIGN = 64
-"""Configurations of which the one farthest from all others is taken while there is no model."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class Outlook:
             return rng.random((n, d))
 
         if self._ladder is None:
-            return _apart(draw(DESIGN), evidence.places)
+            return draw(1)[0]
         merits = self._ladder.standing()[0]
         starts = evidence.places[np.argsort(-merits, kind="stable")[: acquisition.STARTS]]
         return acquisition.search(
@@ -129,11 +127,3 @@ class Outlook:
             return acquisition.log_improvement(mean, variance, best)
 
         return worth
-
-
-def _apart(drawn: Array, known: Array) -> Array:
-    """Of the rows drawn, the one whose nearest known row is farthest away."""
-    if not len(known):
-        return drawn[0]
-    away = ((drawn[:, None] - known[None]) ** 2).sum(axis=2).min(axis=1)
-    return drawn[int(np.argmax(away))]
