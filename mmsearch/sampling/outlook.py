@@ -17,6 +17,9 @@ from mmsearch.sampling.ladder import Ladder
 Array = np.ndarray
 ENOUGH = 6
 """Trials at the lowest rung, from which on there is a model."""
+DESIGN = 64
+"""While there is no model, the one of so many that is farthest from all others is taken. Such lie
+at the edges: worth a rung's epochs, and not a full training, so without rungs one is drawn."""
 MOST = 128
 """Trials that are modelled: more would cost more time than they tell."""
 
@@ -111,7 +114,8 @@ class Outlook:
             return rng.random((n, d))
 
         if self._ladder is None:
-            return draw(1)[0]
+            rungs = evidence.values.shape[1] > 1
+            return _apart(draw(DESIGN), evidence.places) if rungs else draw(1)[0]
         merits = self._ladder.standing()[0]
         starts = evidence.places[np.argsort(-merits, kind="stable")[: acquisition.STARTS]]
         return acquisition.search(
@@ -127,3 +131,11 @@ class Outlook:
             return acquisition.log_improvement(mean, variance, best)
 
         return worth
+
+
+def _apart(drawn: Array, known: Array) -> Array:
+    """Of the rows drawn, the one whose nearest known row is farthest away."""
+    if not len(known):
+        return drawn[0]
+    away = ((drawn[:, None] - known[None]) ** 2).sum(axis=2).min(axis=1)
+    return drawn[int(np.argmax(away))]
