@@ -33,7 +33,7 @@ class Entry:
     """One thing that happened to a trial."""
 
     key: str
-    """`segments/<n>`, `observations/<first epoch>`, `checkpoint`, `attempts` or `ending`."""
+    """`segments/<n>`, `observations/<first epoch>`, `checkpoint`, `attempts`, `promoted`, `ending`."""
     content: Json
     """Survives JSON unchanged."""
 
