@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     for task in arguments.tasks:
         surrogate = lcbench.Surrogate(arguments.data, task)
         full = lcbench.EPOCHS * 1.0 if not setting.timed else surrogate.average_seconds
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.first_seed, arguments.seeds):
             for method in arguments.methods:
                 if (task, seed) in results.read(method) and not arguments.again:
                     continue
@@ -66,7 +66,7 @@ def table(arguments: argparse.Namespace) -> None:
     results = figures.Results(RESULTS / arguments.setting)
     runs = {method: results.read(method) for method in arguments.methods or results.methods()}
     keys = sorted(set.intersection(*(set(found) for found in runs.values())))
-    keys = [key for key in keys if key[1] < arguments.seeds]
+    keys = [key for key in keys if arguments.first_seed <= key[1] < arguments.seeds]
     scales = json.loads(lcbench.BEST.read_text())
     print(f"setting {arguments.setting}, {len(keys)} runs of each method\n")
     print(figures.table({m: figures.regrets(r, scales, keys) for m, r in runs.items()}))
@@ -87,6 +87,7 @@ def main() -> None:
     tables.add_argument("--seeds", type=int, default=99)
     tables.set_defaults(action=table)
     for command in (runs, tables):
+        command.add_argument("--first-seed", type=int, default=0)
         command.add_argument("--setting", choices=["A", "B"], default="A")
     arguments = parser.parse_args()
     arguments.action(arguments)

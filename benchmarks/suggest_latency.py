@@ -14,7 +14,7 @@ import numpy as np
 from mmsearch.sampling.promotion import Standings
 from mmsearch.sampling.proposals import propose
 from mmsearch.seeds import Seed
-from mmsearch.space import Branch, Choice, IntUniform, LogUniform, Space, Uniform, ZeroOrLogUniform
+from mmsearch.space import Choice, IntUniform, LogUniform, Space, Uniform
 from mmsearch.study import Budget, Objective, Sampler, Study
 from mmsearch.trial import Completed, Running, Stopped, Trial
 
@@ -30,12 +30,13 @@ STUDY = Study(
     space=Space(
         {
             "rate": LogUniform(1e-5, 1e-1),
-            "decay": ZeroOrLogUniform(1e-6, 1e-1),
+            "decay": LogUniform(1e-6, 1e-1),
             "dropout": Uniform(0.0, 0.8),
             "momentum": Uniform(0.1, 0.99),
             "layers": IntUniform(1, 5),
             "batch_size": Choice((16, 32, 64, 128)),
-            "fusion": Branch({"concat": Space({}), "low_rank": Space({"rank": IntUniform(2, 64)})}),
+            "fusion": Choice(("concat", "sum", "gated", "tensor")),
+            "rank": IntUniform(2, 64),
         }
     ),
     published={},

@@ -17,10 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_ledger_storage import in_optuna, outcome
 from toy_cluster import Sitting, World
 from toy_kill import WRITTEN, assert_replays, decisions, in_a_hurry, watched
-from toy_ledger import STUDY, journal
+from toy_ledger import SPACE, STUDY, journal
 
 from mmsearch.curves import Curves
 from mmsearch.sampling import outlook, promotion, proposals, read
+from mmsearch.space import Space
 from mmsearch.study import Budget, Sampler, Scheduler, Study
 from mmsearch.trial import Completed, Failed, Record, Stopped
 from mmsearch.tune.files import Files
@@ -40,8 +41,11 @@ def models_of_few_trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def study(sampler: Any, scheduler: Any, trials: int) -> Study:
+    """The ladder has a space without branches: in others it leaves proposing to TPE."""
+    always = Space({name: SPACE.parameters[name] for name in ("rate", "width")})
     return replace(
         STUDY,
+        space=always if sampler == "ladder" else SPACE,
         budget=Budget(trials, max_epochs=9),
         sampler=Sampler(sampler),
         scheduler=Scheduler(scheduler, first_rung=2, reduction=2),

@@ -189,7 +189,8 @@ def test_a_search_killed_six_times_is_the_undisturbed_one_bit_for_bit(tmp_path: 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_killed_search_that_stops_trials_decides_from_what_its_rungs_held(tmp_path: Path) -> None:
-    search = Search(tmp_path, "--set", "scheduler.first_rung=2", "--max-epochs", "8")
+    halving = ("--set", "scheduler.kind=halving", "--set", "scheduler.first_rung=2")
+    search = Search(tmp_path, *halving, "--max-epochs", "8")
     record = search.killed_after_writing('entry.content.get("stop")')
     stopped = record.trials[decisions(search.folder)[-1][0]]
     assert isinstance(stopped.state, Running)

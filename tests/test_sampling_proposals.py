@@ -87,6 +87,20 @@ def test_tpe_finds_better_configurations_than_random_draws() -> None:
     assert mean_best("tpe") < 0.8 * mean_best("random")
 
 
+def test_the_ladder_leaves_a_space_with_branches_to_tpe() -> None:
+    trials = history(TPE, lambda config: config["rate"], 30)
+    assert propose(replace(TPE, sampler=Sampler("ladder")), trials) == propose(TPE, trials)
+
+
+@pytest.mark.parametrize("kind", ["ladder", "gp"])
+def test_a_process_finds_a_smooth_optimum(kind: str) -> None:
+    study = replace(RATES, sampler=Sampler(kind))
+    trials = [
+        replace(t, value=(t.config["rate"] - 0.4) ** 2) for t in rates(*np.linspace(0.02, 0.98, 12))
+    ]
+    assert abs(propose(study, trials)["rate"] - 0.4) < 0.1
+
+
 def test_maximising_turns_the_search_round() -> None:
     trials = rates(*np.linspace(0.02, 0.98, 20))
     up = replace(RATES, objective=replace(RATES.objective, direction="maximize"))

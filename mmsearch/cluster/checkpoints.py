@@ -1,4 +1,4 @@
-"""Which checkpoints stay: the newest of a running trial, the incumbent's, the published one's."""
+"""Which checkpoints stay: a live trial's newest, the incumbent's, the published one's."""
 
 import shutil
 from dataclasses import replace

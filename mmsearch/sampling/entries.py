@@ -33,7 +33,8 @@ class Entry:
     """One thing that happened to a trial."""
 
     key: str
-    """`segments/<n>`, `observations/<first epoch>`, `checkpoint`, `attempts` or `ending`."""
+    """`segments/<n>`, `observations/<first epoch>`, `checkpoint`, `attempts`, `promoted` or
+    `ending`."""
     content: Json
     """Survives JSON unchanged."""
 

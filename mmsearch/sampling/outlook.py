@@ -17,10 +17,11 @@ from mmsearch.sampling.ladder import Ladder
 Array = np.ndarray
 ENOUGH = 6
 """Trials at the lowest rung, from which on there is a model."""
+DESIGN = 64
+"""While there is no model, the one of so many that is farthest from all others is taken. Such lie
+at the edges: worth a rung's epochs, and not a full training, so without rungs one is drawn."""
 MOST = 128
 """Trials that are modelled: more would cost more time than they tell."""
-DESIGN = 64
-"""Configurations of which the one farthest from all others is taken while there is no model."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class Outlook:
             return rng.random((n, d))
 
         if self._ladder is None:
-            return _apart(draw(DESIGN), evidence.places)
+            rungs = evidence.values.shape[1] > 1
+            return _apart(draw(DESIGN), evidence.places) if rungs else draw(1)[0]
         merits = self._ladder.standing()[0]
         starts = evidence.places[np.argsort(-merits, kind="stable")[: acquisition.STARTS]]
         return acquisition.search(

@@ -94,6 +94,16 @@ def modelled(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
     return {}
 
 
+def proposer(study: Study) -> str:
+    """The sampler that proposes: the ladder leaves a space with conditions to TPE.
+
+    Parameters that do not always exist make many dimensions, most of them dead in a trial, and
+    there its Gaussian process was seen to do worse.
+    """
+    conditions = everything(study.space)[1]
+    return "tpe" if study.sampler.kind == "ladder" and conditions else study.sampler.kind
+
+
 def merits(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
     """What trials are expected to be worth at full fidelity, by number; higher is better.
 
@@ -114,10 +124,11 @@ def merits(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
 
 
 def _throwaway(study: Study, trials: Sequence[Trial], seed: int) -> optuna.Study:
-    kind = study.sampler.kind
+    kind = proposer(study)
     values = modelled(study, trials) if kind in {"tpe", "gp"} else {}
     throwaway = optuna.create_study(
-        direction=study.objective.direction, sampler=_sampler(study, seed, modelled=bool(values))
+        direction=study.objective.direction,
+        sampler=_sampler(study, kind, seed, modelled=bool(values)),
     )
     if kind == "ladder":
         for trial in _informative(study, trials):
@@ -127,14 +138,14 @@ def _throwaway(study: Study, trials: Sequence[Trial], seed: int) -> optuna.Study
     return throwaway
 
 
-def _sampler(study: Study, seed: int, *, modelled: bool) -> optuna.samplers.BaseSampler:
-    if study.sampler.kind == "ladder":
+def _sampler(study: Study, kind: str, seed: int, *, modelled: bool) -> optuna.samplers.BaseSampler:
+    if kind == "ladder":
         levels = study.scheduler.rungs(study.budget.max_epochs)
         space, conditions = everything(study.space)
         return LadderSampler(seed % 2**32, levels=levels, space=space, conditions=conditions)
     if not modelled:
         return optuna.samplers.RandomSampler(seed % 2**32)
-    return _tpe(seed) if study.sampler.kind == "tpe" else _gp(seed)
+    return _tpe(seed) if kind == "tpe" else _gp(seed)
 
 
 def _informative(study: Study, trials: Sequence[Trial]) -> list[Trial]:
