@@ -1,7 +1,7 @@
 """How good a configuration a search has found, against what it has spent: on a simulated clock.
 
     python benchmarks/search_quality.py run "mmsearch" "random" --data DATA/lcbench --seeds 3
-    python benchmarks/search_quality.py table
+    python benchmarks/search_quality.py table --picture benchmarks/search_quality.svg
 
 Each run is kept in `benchmarks/results/`, so methods can be compared later without being run again.
 Regret is that of the incumbent at full fidelity: 0 is the best known, 1 the median of random
@@ -13,7 +13,7 @@ import json
 import time
 from pathlib import Path
 
-from quality import clock, figures, lcbench
+from quality import clock, figures, lcbench, picture
 from quality.mine import Mmsearch
 from quality.plain import PLAYERS
 
@@ -68,8 +68,11 @@ def table(arguments: argparse.Namespace) -> None:
     keys = sorted(set.intersection(*(set(found) for found in runs.values())))
     keys = [key for key in keys if arguments.first_seed <= key[1] < arguments.seeds]
     scales = json.loads(lcbench.BEST.read_text())
+    regret = {method: figures.regrets(found, scales, keys) for method, found in runs.items()}
     print(f"setting {arguments.setting}, {len(keys)} runs of each method\n")
-    print(figures.table({m: figures.regrets(r, scales, keys) for m, r in runs.items()}))
+    print(figures.table(regret))
+    if arguments.picture:
+        picture.draw(regret, arguments.picture)
 
 
 def main() -> None:
@@ -85,6 +88,7 @@ def main() -> None:
     tables = commands.add_parser("table")
     tables.add_argument("methods", nargs="*")
     tables.add_argument("--seeds", type=int, default=99)
+    tables.add_argument("--picture", type=Path, help="an SVG file to draw as well")
     tables.set_defaults(action=table)
     for command in (runs, tables):
         command.add_argument("--first-seed", type=int, default=0)

@@ -36,7 +36,7 @@ def draw(regret: Mapping[str, np.ndarray], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xticks(MARKS, [str(mark) for mark in MARKS])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05)
     axes.set_xlabel("budget, in trainings of one configuration to the end")
     axes.set_ylabel("regret (0 best known, 1 a random configuration)")
     axes.legend(frameon=False, fontsize=8, ncols=2)
