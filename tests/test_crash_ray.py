@@ -78,7 +78,7 @@ class Search:
         record = self.record()
         assert record is not None
         assert len(record.trials) == TRIALS
-        assert not any(isinstance(trial.state, Running) for trial in record.trials)
+        assert all(trial.ended for trial in record.trials)
         return record
 
     def killed(self, when: Callable[["Search"], bool], *, winding_down: bool = False) -> Record:

@@ -11,14 +11,14 @@ from toy_postgresql import running
 
 from mmsearch import sampling
 from mmsearch.errors import StorageError
-from mmsearch.trial import Record, Running
+from mmsearch.trial import Record
 
 STARTING = 300.0
 """Seconds that a real search may take to come up beside others."""
 
 
 def ended(found: Record) -> list[int]:
-    return [trial.number for trial in found.trials if not isinstance(trial.state, Running)]
+    return [trial.number for trial in found.trials if trial.ended]
 
 
 @pytest.mark.slow

@@ -71,6 +71,13 @@ class Surrogate:
         return answer[:, :2].reshape(len(configs), EPOCHS, 2).astype(float)
 
     @cached_property
+    def average_seconds(self) -> float:
+        """What a full training of a random configuration takes on average."""
+        rng = np.random.default_rng(1)
+        drawn = np.array([list(draw(SPACE, rng).values()) for _ in range(500)], dtype=float)
+        return float(self.curves(drawn)[:, -1, 0].mean())
+
+    @cached_property
     def scale(self) -> tuple[float, float]:
         """Best known accuracy and the median of random configurations."""
         known = json.loads(BEST.read_text())[self.task]

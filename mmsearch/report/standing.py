@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmsearch.trial import Completed, Record, Scalar, Trial, TrialState
 
-STATES = ("running", "completed", "stopped", "failed")
+STATES = ("running", "paused", "completed", "stopped", "failed")
 TOP = 5
 
 
@@ -25,7 +25,7 @@ class Summary:
     """What the command line says at the end, unformatted."""
 
     counts: Mapping[str, int]
-    """Trials by state, all four states in the order of `STATES`."""
+    """Trials by state, all states in the order of `STATES`."""
     incumbent: Trial | None
     lead: Lead | None
     """None until both the incumbent and the published configuration have completed."""
@@ -61,7 +61,7 @@ def lead(record: Record) -> Lead | None:
 
 
 def state_name(state: TrialState) -> str:
-    """`running`, `completed`, `stopped` or `failed`."""
+    """`running`, `paused`, `completed`, `stopped` or `failed`."""
     return type(state).__name__.lower()
 
 

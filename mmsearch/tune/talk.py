@@ -39,11 +39,12 @@ def opening(study: Study, data: SearchData, task: Task, backbones: Sequence[Chos
 def standing(record: Record, study: Study) -> str:
     """What is on record of a study that goes on."""
     counts = summary(record).counts
-    ended = sum(counts.values()) - counts["running"]
+    ended = sum(trial.ended for trial in record.trials)
     told = f"  on record   {ended} of {study.budget.trials} trials have their ending"
     if ended >= study.budget.trials:
         return f"{told}: the study is finished"
-    return f"{told}, {counts['running']} run: going on"
+    paused = f", {counts['paused']} are paused" if counts["paused"] else ""
+    return f"{told}, {counts['running']} run{paused}: going on"
 
 
 def widened(record: Record) -> str:

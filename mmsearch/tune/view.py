@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mmsearch.report import Summary, state_name, summary
 from mmsearch.study import Study
-from mmsearch.trial import Observation, Record, Trial, has_value
+from mmsearch.trial import Observation, Paused, Record, Trial, has_value
 
 SHOWN = 5
 """Running trials that the live view lists."""
@@ -59,7 +59,10 @@ class View:
 
     def observed(self, trial: Trial, observations: Sequence[Observation]) -> None:
         """See `cluster.Listener`."""
-        self._running[trial.number] = trial
+        if isinstance(trial.state, Paused):
+            self._running.pop(trial.number, None)
+        else:
+            self._running[trial.number] = trial
 
     def ended(self, trial: Trial) -> None:
         """See `cluster.Listener`."""
@@ -106,6 +109,7 @@ class View:
         )
         states = Text.assemble(
             f"{len(self._running)} running, ",
+            f"{counts['paused']} paused, " if counts["paused"] else "",
             (f"{counts['completed']} completed", "green"),
             f", {counts['stopped']} stopped, ",
             (f"{counts['failed']} failed", "red" if counts["failed"] else ""),
@@ -120,7 +124,8 @@ class View:
 
 def ended(counts: Summary) -> int:
     """Trials that have their ending."""
-    return sum(counts.counts.values()) - counts.counts["running"]
+    live = counts.counts["running"] + counts.counts["paused"]
+    return sum(counts.counts.values()) - live
 
 
 def incumbent_line(counts: Summary) -> str:
