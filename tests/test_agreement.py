@@ -96,7 +96,7 @@ def test_a_study_goes_on(out: Path, overrides: tuple[str, ...], widen: bool) -> 
         (
             ('scheduler={kind="none"}', "budget.max_epochs=24"),
             True,
-            r'scheduler.kind: "halving" on record, "none" asked for',
+            r'scheduler.kind: "promotion" on record, "none" asked for',
         ),
     ],
     ids=["too few trials", "fewer epochs", "unasked", "epochs alone", "seed too", "scheduler"],
