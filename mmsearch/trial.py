@@ -133,6 +133,11 @@ class Trial:
         return self.number == 0
 
     @property
+    def ended(self) -> bool:
+        """Whether it has its ending, which nothing changes any more."""
+        return not isinstance(self.state, Running)
+
+    @property
     def epoch(self) -> int:
         """Epochs of training observed so far."""
         return self.observations[-1].epoch if self.observations else 0

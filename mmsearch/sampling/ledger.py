@@ -98,7 +98,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials of the budget that have no ending yet, proposed or not."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(trial.ended for trial in self._trials)
         return max(0, self._study.budget.trials - ended)
 
     def trial(self, number: int) -> Trial:
@@ -245,7 +245,7 @@ class Ledger:
 
     def _seen(self) -> int:
         """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-        ended = sum(not isinstance(trial.state, Running) for trial in self._trials)
+        ended = sum(trial.ended for trial in self._trials)
         return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
 
     def _catch_up(self, history: History) -> None:

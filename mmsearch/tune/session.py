@@ -15,7 +15,6 @@ from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
-from mmsearch.trial import Running
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
 from mmsearch.tune.quiet import engines_hushed
@@ -93,7 +92,7 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
 def _is_done(asked: Asked) -> bool:
     """Whether the record, as it stands, holds all that is asked for."""
     trials = asked.record.trials if asked.record else ()
-    ended = sum(not isinstance(trial.state, Running) for trial in trials)
+    ended = sum(trial.ended for trial in trials)
     return ended >= asked.study.budget.trials
 
 

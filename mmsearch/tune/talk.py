@@ -37,7 +37,7 @@ def opening(study: Study, data: SearchData, task: Task, backbones: Sequence[Chos
 def standing(record: Record, study: Study) -> str:
     """What is on record of a study that goes on."""
     counts = summary(record).counts
-    ended = sum(counts.values()) - counts["running"]
+    ended = sum(trial.ended for trial in record.trials)
     told = f"  on record   {ended} of {study.budget.trials} trials have their ending"
     if ended >= study.budget.trials:
         return f"{told}: the study is finished"
