@@ -133,9 +133,10 @@ class Book:
         """
         with self._store.reading() as storage:
             try:
+                # Trials first: those of a generation that is being made follow its mark.
+                trials = storage.get_n_trials(self._study_id)
                 written = storage.get_study_user_attrs(self._study_id)
                 sealed = storage.get_study_system_attrs(self._study_id).get(SEAL)
-                trials = storage.get_n_trials(self._study_id)
             except KeyError:  # Half a generation, and its driver has just begun it anew.
                 return None
         if SCHEMA_KEY not in written:
