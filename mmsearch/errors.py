@@ -81,6 +81,11 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}".rstrip(".: ")
 
 
+def words_of(error: OSError) -> str:
+    """What the system says of its error, without number and file."""
+    return error.strerror or str(error)
+
+
 def closest(name: str, known: Sequence[str]) -> str:
     """`Did you mean 'x'?` for a misspelt name, or the known names when none is close."""
     matches = get_close_matches(name, known, n=1, cutoff=0.6)

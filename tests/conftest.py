@@ -1,10 +1,16 @@
-"""Fixtures of all tests: where the real data lies, and tiny networks that are made once."""
+"""Fixtures of all tests: where the real data lies, and tiny networks that are made once, gangs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from toy_gang import Gang
+
+    from mmsearch.training import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,3 +36,22 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from toy_backbones import make
 
     return make(tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Worker"]:
+    """A gang of one, in this process."""
+    from toy_training import alone
+
+    with alone(tmp_path_factory.mktemp("gang")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def gang(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Gang"]:
+    """A gang of two processes."""
+    from toy_gang import Gang
+
+    two = Gang(tmp_path_factory.mktemp("gang"), 2)
+    yield two
+    two.close()

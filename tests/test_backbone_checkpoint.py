@@ -1,7 +1,6 @@
 """Checkpoints and gangs of trials with a network that learns along."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "phases": ({}, {"method": "selfmi", "pair_mi": "mmilb"}),
 }
 Curve = list[dict[str, float]]
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with toy_training.alone(tmp_path_factory.mktemp("gang")) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def gang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gang]:
-    two = Gang(tmp_path_factory.mktemp("two"), 2)
-    yield two
-    two.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """Every method takes features of networks, and trains a network under it."""
 
-from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_backbones as toy
-import toy_training
 
 from mmsearch import methods
 from mmsearch.errors import StudyError
@@ -15,12 +13,6 @@ from mmsearch.training import Worker
 
 EXAMPLE = Path(__file__).parent / "own_method_example.py"
 METHODS = [*methods.known(), str(EXAMPLE)]
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with toy_training.alone(tmp_path_factory.mktemp("gang")) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

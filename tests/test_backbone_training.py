@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -22,12 +21,6 @@ from mmsearch.training import Trainer, Worker, evaluation
 
 RATE = 1e-3
 FIRST_WEIGHT = "text.model.embeddings.word_embeddings.weight"
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with toy_training.alone(tmp_path_factory.mktemp("gang")) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,6 @@ from mmsearch.training import Unwritten, Worker, checkpoint
 EPOCHS = 3
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with toy.alone(tmp_path_factory.mktemp("gang")) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def gang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gang]:
-    two = Gang(tmp_path_factory.mktemp("gang"), 2)
-    yield two
-    two.close()
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     with small_disk(tmp_path / "disk", kilobytes=256) as disk:

@@ -31,6 +31,7 @@ STUDY = f"""
 method = "faulty_method.py"
 dataset = "mfeat"
 budget = {{ trials = 9, max_epochs = {EPOCHS} }}
+sampler = {{ kind = "random" }}
 scheduler = {{ kind = "none" }}
 resources = {{ workers = 2, concurrent = 1 }}
 space = {{ learning_rate = {{ log_uniform = [1e-3, 1e-1] }} }}

@@ -1,9 +1,6 @@
 """A generation in the making: killed at any write, and read by others at any moment."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 from test_ledger_storage import Killed, kill_at
 from toy_generations import NARROWER, WIDER, drive, opened, study, uri
 from toy_ledger import journal
+from toy_process import python
 
 from mmsearch.sampling import journal as journal_module
 from mmsearch.sampling import read
@@ -127,10 +125,8 @@ def test_a_study_is_read_while_its_generations_are_made(
         "        print(number, flush=True)\n"
         "        drive(ledger)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, url_of(tmp_path)]
     seen: list[tuple[int, int]] = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as driver:
+    with python(code, url_of(tmp_path)) as driver:
         try:
             assert driver.stdout.readline() == b"0\n"
             while driver.poll() is None:

@@ -4,8 +4,6 @@ import errno
 import fcntl
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from threading import Event, Thread
 
 import pytest
 from toy_ledger import STUDY, begin, resume, start
+from toy_process import python
 
 from mmsearch.errors import StorageError
 from mmsearch.sampling import lock, read
@@ -122,9 +121,7 @@ def test_a_killed_driver_frees_the_record_at_once(tmp_path: Path) -> None:
         "ledger = start(Path(sys.argv[1])); begin(ledger); print('on', flush=True)\n"
         "time.sleep(60)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as other:
+    with python(code, str(tmp_path)) as other:
         assert other.stdout is not None
         try:
             other.stdout.readline()

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from toy_disks import small_disk
 from toy_generations import WIDER, drive, study, timeless
 from toy_ledger import PROVENANCE, STUDY, begin, epochs, journal, train
 from toy_postgresql import Server, running
+from toy_process import python
 
 from mmsearch.errors import ConflictError, StorageError
 from mmsearch.sampling import Ledger, open_ledger, read
@@ -79,12 +79,7 @@ def another(url: str, code: str) -> subprocess.Popen[str]:
         "def opened(resume): return open_ledger(sys.argv[1], STUDY, provenance=PROVENANCE,"
         " resume=resume)\n"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", before + code, url],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return python(before + code, url, text=True)
 
 
 def test_a_study_on_a_server_is_what_it_is_in_a_file(url: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from toy_ledger import PROVENANCE, STUDY, begin, epochs, journal, resume, start, train
+from toy_process import python
 
 from mmsearch.errors import ConflictError, StorageError
 from mmsearch.sampling import Ledger, find, open_ledger, read
@@ -330,9 +331,7 @@ def test_a_driver_that_is_killed_is_read_while_it_writes_and_resumed_after(tmp_p
         "    print('open', flush=True)\n"
         "    drive(ledger)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as driver:
+    with python(code, str(tmp_path)) as driver:
         try:
             assert driver.stdout.readline() == b"open\n"
             sizes = [0]

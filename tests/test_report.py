@@ -234,7 +234,13 @@ def test_the_best_configuration_says_where_it_comes_from(tmp_path: Path) -> None
     provenance = best(a_record(*trials, provenance=facts), tmp_path)["provenance"]
     assert provenance["study_hash"] == read_study().hash
     assert provenance["seed"] == {"study": 3, "trial": 0, "replicate": 0}
-    assert provenance["trials"] == {"running": 0, "completed": 1, "stopped": 1, "failed": 1}
+    assert provenance["trials"] == {
+        "running": 0,
+        "paused": 0,
+        "completed": 1,
+        "stopped": 1,
+        "failed": 1,
+    }
     assert (provenance["commit"], provenance["versions"]) == ("abc", {"torch": "2.13.0"})
     assert provenance["hardware"] == {"gpus": ["H200"]}
 
@@ -280,7 +286,13 @@ def test_a_file_can_be_read_by_whom_the_user_lets_read_new_files(tmp_path: Path)
 def test_trials_are_counted_by_state() -> None:
     states = (Completed(), Completed(), Stopped(rung=3), Running())
     record = a_record(*(a_trial(number, state) for number, state in enumerate(states)))
-    assert summary(record).counts == {"running": 1, "completed": 2, "stopped": 1, "failed": 0}
+    assert summary(record).counts == {
+        "running": 1,
+        "paused": 0,
+        "completed": 2,
+        "stopped": 1,
+        "failed": 0,
+    }
 
 
 def test_training_time_is_that_of_all_trials() -> None:

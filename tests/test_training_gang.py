@@ -27,13 +27,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         yield worker
 
 
-@pytest.fixture(scope="module")
-def gang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gang]:
-    two = Gang(tmp_path_factory.mktemp("gang"), 2)
-    yield two
-    two.close()
-
-
 def trained(
     worker: Worker, table: dict[str, Any], config: dict[str, Any]
 ) -> tuple[list[dict[str, float]], dict[str, Tensor]]:

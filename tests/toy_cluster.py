@@ -71,10 +71,14 @@ class World:
     def breaks(self, trial: Trial) -> int | None:
         """Epoch that is to come and in which the trial's gang is lost; some lose every gang."""
         doomed = self.draw("doomed?", trial.number) < 0.12
-        if not doomed and self.draw("lost?", trial.number, trial.attempts) > 0.15:
-            return None
-        epoch = self._epoch("lost", trial.number, 0 if doomed else trial.attempts)
-        return epoch if epoch > trial.epoch else None
+        epochs = [
+            self._epoch("lost", trial.number, 0 if doomed else attempt)
+            for attempt in range(trial.attempts + 1)
+            if doomed or self.draw("lost?", trial.number, attempt) <= 0.15
+        ]
+        lost = doomed or self.draw("lost?", trial.number, trial.attempts) <= 0.15
+        # Never before the last loss: how far a lost segment had reported may be luck.
+        return epochs[-1] if lost and epochs[-1] == max(epochs) > trial.epoch else None
 
     def _epoch(self, *what: object) -> int:
         return 1 + int(self.draw(*what) * self.ends[-1])

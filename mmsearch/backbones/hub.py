@@ -17,6 +17,8 @@ from mmsearch.study.files import at_home
 
 UNUSED = ("pooler", "masked_spec_embed", "lm_head", "cls.")
 """Parts of networks whose weights nothing here reads."""
+WRITTEN = "Give a folder that save_pretrained of transformers wrote"
+"""The way out of most mistakes about a network."""
 
 
 def load_model(name: str) -> Any:
@@ -71,8 +73,7 @@ def _place(name: str) -> str:
     if folder.is_dir():
         return str(folder.resolve())
     if name.startswith((".", "/", "~")):
-        way_out = "Give a folder that save_pretrained of transformers wrote."
-        raise StudyError(Problem(f"model {name!r}", "there is no such folder", way_out))
+        raise StudyError(Problem(f"model {name!r}", "there is no such folder", f"{WRITTEN}."))
     return name
 
 
@@ -98,7 +99,7 @@ def _explained(name: str) -> Generator[None]:
     except Exception as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
         reason = textwrap.shorten(first, 200, placeholder=" ...")
-        way_out = "Give a folder that save_pretrained of transformers wrote" + (
+        way_out = WRITTEN + (
             "."
             if at_home(name).exists()
             else ", or a name on the hub that this machine can reach or has kept."

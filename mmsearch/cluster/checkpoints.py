@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from mmsearch.trial import Checkpoint, Paused, Record, Running
+from mmsearch.trial import Checkpoint, Record
 
 
 class Shelf:
@@ -58,7 +58,7 @@ class Shelf:
 
     def tidy(self, record: Record) -> None:
         """Removes what nobody will resume or evaluate."""
-        wanted = {t.number for t in record.trials if isinstance(t.state, Running | Paused)}
+        wanted = {t.number for t in record.trials if not t.ended}
         wanted |= {t.number for t in (record.incumbent, record.published) if t}
         for folder in self._root.glob("trial-*"):
             if int(folder.name.removeprefix("trial-")) not in wanted:

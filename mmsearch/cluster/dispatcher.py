@@ -34,7 +34,6 @@ from mmsearch.trial import (
     Ending,
     Loss,
     Paused,
-    Running,
     Segment,
     Stopped,
     Trial,
@@ -154,7 +153,7 @@ class Dispatcher:
     def _let_go(self, gang: str, checkpoint: Checkpoint | None = None) -> None:
         """The paused trial is saved, or cannot be; it may have been promoted or ended meanwhile."""
         number = self._saving.pop(gang)
-        if not isinstance(self._ledger.trial(number).state, Running | Paused):
+        if self._ledger.trial(number).ended:
             self._shelf.tidy(self._ledger.record())
         elif checkpoint:
             self._ledger.observe(number, (), checkpoint=self._shelf.recorded(checkpoint))

@@ -6,6 +6,8 @@ from contextlib import suppress
 from io import FileIO, TextIOWrapper
 from pathlib import Path
 
+from mmsearch.errors import words_of
+
 
 class _Log(FileIO):
     """A file of which nobody minds what it does not take: a full disk under it is no error."""
@@ -35,7 +37,7 @@ def redirect(path: Path) -> str | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         log, why = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), None
     except OSError as error:
-        log, why = os.open(os.devnull, os.O_WRONLY), error.strerror or str(error)
+        log, why = os.open(os.devnull, os.O_WRONLY), words_of(error)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from mmsearch.errors import words_of
 from mmsearch.trial import Observation, Trial
 
 
@@ -50,7 +51,7 @@ class Troubles:
         try:
             yield
         except OSError as error:
-            self.add(what, error.strerror or str(error))
+            self.add(what, words_of(error))
 
     def around(self, listener: Listener, what: str) -> Listener:
         """The listener, whose files may fail."""

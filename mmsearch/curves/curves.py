@@ -16,7 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mmsearch.curves import events, hparams
 from mmsearch.study import Study
-from mmsearch.trial import Observation, Paused, Record, Running, Trial, start_epoch
+from mmsearch.trial import Observation, Record, Trial, start_epoch
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Curves:
         Raises:
             OSError: the disk does not take it; `catch_up` draws it.
         """
-        assert not isinstance(trial.state, Running | Paused), f"trial {trial.number} has no ending"
+        assert trial.ended, f"trial {trial.number} has no ending"
         if _read(self._folder_of(trial)).ended:
             return
         if trial.number not in self._runs:
@@ -112,7 +112,7 @@ class Curves:
         """
         self._describe_anew()
         for trial in record.trials:
-            if not isinstance(trial.state, Running | Paused):
+            if trial.ended:
                 self.ended(trial)
 
     def _draw(self, trial: Trial) -> None:

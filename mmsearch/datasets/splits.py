@@ -17,7 +17,7 @@ from mmsearch.batch import Batch
 from mmsearch.datasets.base import Dataset, Examples, SplitName
 from mmsearch.datasets.raw import Raw
 from mmsearch.datasets.task import SearchData
-from mmsearch.errors import DataError, Problem, closest, reason_of
+from mmsearch.errors import DataError, Problem, closest, reason_of, words_of
 
 _DEFINES = re.compile(r"^DATASET\b", re.MULTILINE)
 
@@ -80,7 +80,7 @@ def answering(name: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        rule = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        rule = f"cannot be read: {words_of(error).lower()}"
         way_out = "Mend the name, the file or the right to read it."
         raise DataError(Problem(str(error.filename or place), rule, way_out)) from error
     except MemoryError as error:

@@ -134,9 +134,10 @@ class Book:
         """
         with self._store.reading() as storage:
             try:
+                # Trials first: those of a generation that is being made follow its mark.
+                trials = storage.get_n_trials(self._study_id)
                 written = storage.get_study_user_attrs(self._study_id)
                 sealed = storage.get_study_system_attrs(self._study_id).get(SEAL)
-                trials = storage.get_n_trials(self._study_id)
             except KeyError:  # Half a generation, and its driver has just begun it anew.
                 return None
         if SCHEMA_KEY not in written:
@@ -221,7 +222,7 @@ class Book:
             for epoch, value in _intermediate(trial).items():
                 if epoch not in written.intermediate_values:
                     storage.set_trial_intermediate_value(trial_id, epoch, value)
-            if isinstance(trial.state, Running | Paused):
+            if not trial.ended:
                 return
             for key, value in asdict(trial.state).items():
                 if key not in written.user_attrs:
@@ -242,7 +243,7 @@ class Book:
                 trial = entries.applied(trial, entry)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._error(f"has a damaged trial {trial.number} ({error!r})", RESTORE) from error
-        if written.state.is_finished() and isinstance(trial.state, Running | Paused):
+        if written.state.is_finished() and not trial.ended:
             raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)
         proposed = written.user_attrs.get("event", trial.seen)
         events = (told[-1][0] if told else proposed) + 1

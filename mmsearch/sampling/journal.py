@@ -12,6 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from mmsearch.errors import Problem, StorageError
+from mmsearch.sampling.failures import DAMAGE
 
 OPENING = b'{"op_code"'
 """How the first line of every journal begins: no other file is ever cut."""
@@ -30,7 +31,7 @@ def connect(path: Path) -> JournalStorage:
         require(path)
     try:
         return JournalStorage(JournalFileBackend(str(path)))
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except DAMAGE as error:
         line = _damaged_line(path)
         rule = f"line {line} is damaged" if line else f"it cannot be replayed ({error!r})"
         way_out = "Restore the file from a copy, or start another study with --name."

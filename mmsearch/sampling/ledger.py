@@ -102,7 +102,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials of the budget that have no ending yet, proposed or not."""
-        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
+        ended = sum(trial.ended for trial in self._trials)
         return max(0, self._study.budget.trials - ended)
 
     def trial(self, number: int) -> Trial:
@@ -278,7 +278,7 @@ class Ledger:
 
     def _live(self, number: int) -> Trial:
         trial = self._trials[number]
-        assert isinstance(trial.state, Running | Paused), "a trial with an ending is immutable"
+        assert not trial.ended, "a trial with an ending is immutable"
         return trial
 
     def _enter(self, number: int, entry: Entry) -> None:
@@ -288,14 +288,14 @@ class Ledger:
 
     def _seen(self) -> int:
         """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-        ended = sum(not isinstance(trial.state, Running | Paused) for trial in self._trials)
+        ended = sum(trial.ended for trial in self._trials)
         return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
 
     def _catch_up(self, history: History) -> None:
         """Ends what a killed driver had begun: an ending half told, or decided and not told."""
         trial = history.trial
         ending = entries.decided(trial, history.entries)
-        if isinstance(trial.state, Running | Paused) and ending:
+        if not trial.ended and ending:
             self.close(trial.number, ending)
         else:
             self._book.settle(trial)

@@ -3,7 +3,7 @@
 from os.path import expanduser
 from pathlib import Path
 
-from mmsearch.errors import Problem, StudyError, closest
+from mmsearch.errors import Problem, StudyError, closest, words_of
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
@@ -22,7 +22,7 @@ def find(name: str) -> Path:
                 return path
         rule = "no file and no study of this name"
     except OSError as error:
-        rule = f"no study can be looked for here: {(error.strerror or str(error)).lower()}"
+        rule = f"no study can be looked for here: {words_of(error).lower()}"
     raise StudyError(
         Problem(name or "study", rule, f"Give a path or a name. {closest(name, known())}")
     )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import distributed
 
+from mmsearch.errors import words_of
 from mmsearch.training.endings import Unwritten
 from mmsearch.training.worker import Worker
 
@@ -68,7 +69,7 @@ class Writing:
         try:
             write()
         except OSError as error:
-            self._fault = error.strerror or str(error)
+            self._fault = words_of(error)
         except RuntimeError as error:
             self._fault = self._meaning(error)
 
@@ -79,7 +80,7 @@ class Writing:
             probe.write_bytes(bytes(PROBE))
             probe.unlink()
         except OSError as plain:
-            return plain.strerror or str(plain)
+            return words_of(plain)
         return str(error).partition("\n")[0]
 
     def _agree(self) -> None:

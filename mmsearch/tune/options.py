@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.errors import MmsearchError, Problem, StudyError
+from mmsearch.errors import MmsearchError, Problem, StudyError, words_of
 from mmsearch.study import parse_override
 from mmsearch.tune.asking import Request, answer
 
@@ -103,7 +103,7 @@ def _disk(error: OSError) -> Problem:
     """A disk that is full, read-only or gone; what is on record stays."""
     return Problem(
         str(error.filename or "a file of the study"),
-        (error.strerror or str(error)).lower(),
+        words_of(error).lower(),
         "Mend that, then go on with the same command.",
     )
 
