@@ -210,6 +210,17 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(
         )
 
 
+def test_a_proposal_of_a_study_that_was_never_made_is_damage(tmp_path: Path) -> None:
+    url = url_of("journal", tmp_path)
+    path = made(url)
+    with resume(url) as ledger:
+        begin(ledger)
+    before, last = path.read_bytes().rsplit(b'"study_id":0', 1)
+    path.write_bytes(before + b'"study_id":2' + last)
+    with pytest.raises(StorageError, match=r"no study 2.*Restore the file from a copy"):
+        read(url)
+
+
 def test_a_database_that_is_cut_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = made(url_of("sqlite", tmp_path))
     content = path.read_bytes()

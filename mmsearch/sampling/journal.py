@@ -5,6 +5,7 @@ for good, and waits half a minute for the lock of a dead writer. Both are put ri
 """
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from mmsearch.sampling.failures import DAMAGE
 
 OPENING = b'{"op_code"'
 """How the first line of every journal begins: no other file is ever cut."""
+OF_STUDIES = re.compile(
+    rb'^\{"op_code":([0-4]),"worker_id":"[^"]*",(?:"study_id":(\d+))?', re.MULTILINE
+)
+"""Beginnings of lines that make a study (0), delete or change it, or propose a trial of it."""
 PATIENCE_S = 2.0
 """How long a writer may hold Optuna's lock before it counts as dead; an append takes a few ms."""
 
@@ -30,12 +35,14 @@ def connect(path: Path) -> JournalStorage:
     if path.exists():
         require(path)
     try:
-        return JournalStorage(JournalFileBackend(str(path)))
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        _require_studies(path)
     except DAMAGE as error:
         line = _damaged_line(path)
         rule = f"line {line} is damaged" if line else f"it cannot be replayed ({error!r})"
         way_out = "Restore the file from a copy, or start another study with --name."
         raise StorageError(Problem(str(path), rule, way_out)) from error
+    return storage
 
 
 def mend(path: Path) -> None:
@@ -73,6 +80,20 @@ def require(path: Path) -> None:
     if first != OPENING[: len(first)]:
         rule = f"this file is no Optuna journal, got {first!r} at its beginning"
         raise StorageError(Problem(str(path), rule, "Name another file in --storage."))
+
+
+def _require_studies(path: Path) -> None:
+    """Whether each line belongs to a study made before it; Optuna passes over one that does not.
+
+    Raises:
+        LookupError: a line names a study that was never made.
+    """
+    made = 0
+    for what, study in OF_STUDIES.findall(path.read_bytes()):
+        if what == b"0":
+            made += 1
+        elif study and int(study) >= made:
+            raise LookupError(f"no study {int(study)}")
 
 
 def _free(link: Path) -> None:
