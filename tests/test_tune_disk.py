@@ -61,7 +61,7 @@ def test_no_room_in_the_folder_of_a_study_ends_it_not_while_there_is_room_for_it
 def test_a_database_that_goes_down_under_a_search_loses_nothing(tmp_path: Path) -> None:
     with running() as server:
         url = server.create("studies")
-        options = ("--storage", url, "--trials", "6", *SMALL)
+        options = ("--storage", url, "--trials", "20", *SMALL)
 
         def known() -> list[int]:
             try:
@@ -87,5 +87,5 @@ def test_a_database_that_goes_down_under_a_search_loses_nothing(tmp_path: Path) 
         done = tune(tmp_path, *options)
         assert done.returncode == 0, done.stdout + done.stderr
         after = sampling.read(url)
-        assert ended(after) == list(range(6))
+        assert ended(after) == list(range(20))
         assert {number: after.trials[number] for number in before} == before
