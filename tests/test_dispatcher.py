@@ -71,6 +71,9 @@ class FakeLedger:
     def dismissed(self) -> tuple[Trial, ...]:
         return ()
 
+    def prepare(self) -> None:
+        """Proposals cost nothing here."""
+
     @property
     def running(self) -> int:
         return sum(isinstance(t.state, Running) for t in self.trials)

@@ -61,6 +61,21 @@ def test_a_rung_that_too_few_have_reached_is_not_modelled() -> None:
     assert np.argmax(ladder.standing()[0]) == np.argmax(known[:, 0])
 
 
+def test_a_rung_that_agrees_with_the_end_tells_nearly_everything() -> None:
+    x = configurations(60)
+    lowest, end = Ladder.of(x, survivors(values(x), 0.4)).insight()
+    assert lowest > 0.9
+    assert end == 1.0
+
+
+def test_a_rung_that_ranks_at_random_tells_little() -> None:
+    x = configurations(60)
+    drawn = [np.random.default_rng(seed).standard_normal((60, 2)) for seed in range(9)]
+    told = [Ladder.of(x, survivors(known, 0.4)).insight() for known in drawn]
+    assert np.median([lowest for lowest, _ in told]) < 0.3
+    assert all(end == 1.0 for _, end in told)
+
+
 def test_what_runs_is_believed_so_that_nothing_is_gained_beside_it() -> None:
     x = configurations(30)
     known = values(x)

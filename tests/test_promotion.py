@@ -39,6 +39,15 @@ def spread(n: int) -> Sequence[float]:
     return [abs(k - n / 2) + 0.01 * k for k in range(n)]
 
 
+def taken_up(trials: list[Trial]) -> list[int]:
+    """Those that are taken up one after the other, while nothing else happens."""
+    taken: list[int] = []
+    while (number := Standings(STUDY, trials).promoted()) is not None:
+        taken.append(number)
+        trials[number] = replace(trials[number], state=Running())
+    return taken
+
+
 def test_nobody_goes_on_before_the_first_rung_has_seen_as_much_as_a_full_training() -> None:
     few = [*paused(*spread(EXPLORED - 2)), trial(30, Running(), -1.0)]
     assert Standings(STUDY, few).judge(30) is Verdict.PAUSE
@@ -54,10 +63,7 @@ def test_one_in_so_many_goes_on(value: float, verdict: Verdict) -> None:
 
 def test_the_best_paused_trial_is_taken_up_and_only_while_there_is_a_place() -> None:
     trials = paused(*spread(9))
-    promoted = []
-    while (number := Standings(STUDY, trials).promoted()) is not None:
-        promoted.append(number)
-        trials[number] = replace(trials[number], state=Running())
+    promoted = taken_up(trials)
     best_first = sorted(range(9), key=lambda n: trials[n].rungs[3])
     assert promoted == best_first[:3]
 
@@ -70,6 +76,19 @@ def test_a_trial_that_disappoints_makes_room_for_another() -> None:
     # A fourth pair tells what the second rung adds: of the first three it is bad.
     trials[6] = trial(6, Stopped(9), trials[6].rungs[3], 0.0)
     assert Standings(STUDY, trials).promoted() is not None
+
+
+def test_fewer_are_held_back_where_the_rung_has_told_little_of_what_came_after() -> None:
+    def who_go_on(at_end: Sequence[float]) -> int:
+        trials = paused(*spread(39))
+        for place, value in enumerate(at_end, start=13):
+            trials[place] = trial(place, Completed(), spread(39)[place], value, value)
+        return len(taken_up(trials))
+
+    agreeing = [value - 1.0 for value in spread(39)[13:26]]
+    assert who_go_on(agreeing) <= 1
+    shuffled = [agreeing[place * 5 % 13] for place in range(13)]
+    assert who_go_on(shuffled) > 3
 
 
 def test_trials_higher_up_are_taken_up_first() -> None:
@@ -102,7 +121,7 @@ def test_failed_and_completed_trials_are_never_taken_up() -> None:
 
 
 def test_nothing_is_fitted_where_nothing_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promotion, "merits", lambda *_: pytest.fail("fitted"))
+    monkeypatch.setattr(promotion, "expectation", lambda *_: pytest.fail("fitted"))
     standings = Standings(STUDY, [trial(n, Stopped(3), 1.0) for n in range(20)])
     assert standings.promoted() is None
     assert standings.dismissed() == []

@@ -47,11 +47,16 @@ class World:
         full = self.study.budget.max_epochs
         return (*self.study.scheduler.rungs(full), full)
 
+    @property
+    def slow(self) -> bool:
+        """Whether trials are so long that no proposal is made ahead."""
+        return self.draw("slow?") < 0.5
+
     def observation(self, trial: Trial, epoch: int) -> Observation:
         noise = trial.seed.stream(f"noise/{epoch}") / 2**63
         value = trial.config["weight"] + trial.config["rate"] + 1 / epoch + 0.5 * noise
         metrics = {"valid/mae": value, "valid/corr": -value, "train/loss": 1 / epoch}
-        return Observation(epoch, metrics, train_seconds=noise)
+        return Observation(epoch, metrics, train_seconds=noise * (100 if self.slow else 1))
 
     def last(self, trial: Trial) -> int:
         """Epoch at which the trial has completed."""

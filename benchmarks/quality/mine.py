@@ -34,7 +34,10 @@ STUDY = Study(
 
 
 class Mmsearch:
-    """Its published configuration is a random one: there is no paper."""
+    """Its published configuration is a random one: there is no paper.
+
+    Where an epoch is told to take hardly any time, proposals are made ahead.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Mmsearch:
         workers: int,
         sampler: Sampler,
         scheduler: Scheduler,
+        epoch_s: float = 60.0,
         **changes: Any,
     ) -> None:
         published = draw(problem.space, np.random.default_rng(seed))
@@ -58,6 +62,7 @@ class Mmsearch:
             **changes,
         )
         self._full = problem.epochs
+        self._epoch_s = epoch_s
         self._folder = tempfile.TemporaryDirectory(prefix="quality-")
         store = Store("journal:///in-memory", InMemoryStorage())
         book = shelve(store, study.name, study.objective.direction)
@@ -108,7 +113,7 @@ class Mmsearch:
     def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
         name = str(worker)
         seen = tuple(
-            Observation(epoch, {"valid/quality": float(value)}, 1.0)
+            Observation(epoch, {"valid/quality": float(value)}, self._epoch_s)
             for epoch, value in enumerate(values, job.start + 1)
         )
         self._at[name] = (job.trial, job.config, job.until)

@@ -68,6 +68,7 @@ class Dispatcher:
         self._idle: list[str] = []
         self._winding_down = False
         self._propose()
+        self._ledger.prepare()
 
     @property
     def winding_down(self) -> bool:
@@ -88,6 +89,7 @@ class Dispatcher:
                 assert self._training.get(gang) == number
                 self._lost(gang, loss)
                 self._next(gang)
+        self._ledger.prepare()
 
     def gone(self, gang: str) -> None:
         """A gang died as a whole: its trial is lost, and its successor will say `Ready`."""

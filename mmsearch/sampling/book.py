@@ -64,6 +64,8 @@ class Header:
 class History:
     """A trial with what happened to it."""
 
+    bare: Trial
+    """As it was proposed."""
     trial: Trial
     entries: tuple[Entry, ...]
     proposed: int
@@ -231,7 +233,7 @@ class Book:
 
     def _history(self, written: FrozenTrial) -> History:
         try:
-            trial = entries.proposal(written.number, written.user_attrs)
+            bare = trial = entries.proposal(written.number, written.user_attrs)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             rule = f"has a trial {written.number} that was not written by mmsearch ({error!r})"
             raise self._error(rule, "Use another --name or --storage.") from error
@@ -247,7 +249,7 @@ class Book:
             raise self._error(f"has a damaged trial {trial.number} (no ending)", RESTORE)
         proposed = written.user_attrs.get("event", trial.seen)
         events = (told[-1][0] if told else proposed) + 1
-        return History(trial, tuple(entry for _, entry in told), proposed, events)
+        return History(bare, trial, tuple(entry for _, entry in told), proposed, events)
 
     def _error(self, rule: str, way_out: str) -> StorageError:
         return StorageError(Problem(self._store.place, f"study {self._name!r} {rule}", way_out))

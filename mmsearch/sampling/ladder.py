@@ -88,6 +88,11 @@ class Step:
         scale = np.sqrt(self.variance)
         return mean + scale * more, variance + self.variance * unsure
 
+    @property
+    def noise(self) -> float:
+        """Variance of what a trial's value at the rung has beside that."""
+        return self.variance * self.shift.hyperparameters.noise if self.shift else 0.0
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -170,6 +175,29 @@ class Ladder:
             start = column[here]
             mean[here], variance[here] = self._climb(start, 0 * start, self.x[here], level)
         return mean, variance
+
+    def insight(self) -> Array:
+        """How much of what trials come to in the end is known at each rung: [rungs], 0 to 1.
+
+        The share of the variance of end values, over all trials that reached the lowest rung, that
+        is explained by the value at a rung and by the configuration.
+        """
+        unsure: list[float] = []
+        spread = 0.0
+        for level, column in enumerate(self.z.T):
+            here = np.isfinite(column)
+            start = column[here]
+            mean, variance = self._climb(start, 0 * start, self.x[here], level)
+            spread = spread or float(mean.var())
+            unsure.append(float(variance.mean()) + self._noise(level))
+        return np.clip(1 - np.array(unsure) / max(spread + unsure[0], 1e-12), 0.0, 1.0)
+
+    def _noise(self, level: int) -> float:
+        """Variance that noise on the way up from a level leaves in the end."""
+        noise = 0.0
+        for step in self.steps[level:]:
+            noise = step.slope**2 * noise + step.noise
+        return noise
 
     def _climb(self, mean: Array, variance: Array, x: Array, level: int) -> tuple[Array, Array]:
         for step in self.steps[level:]:

@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mmsearch.sampling import entries, halving, proposals
+from mmsearch.sampling.ahead import Forethought
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
 from mmsearch.sampling.naming import split
@@ -76,6 +77,7 @@ class Ledger:
         self._events = max((history.events for history in histories), default=0)
         self._outside = _outside(study, book, self._trials)
         self._claimed: set[int] = set()
+        self._forethought = Forethought(self._configuration, histories)
         for history in histories:
             self._catch_up(history)
 
@@ -121,19 +123,25 @@ class Ledger:
         number = len(self._trials)
         if number >= self._study.budget.trials:
             return None
-        config = plain(proposals.propose(self._study, self._trials, outside=self._outside))
+        config, basis = self._forethought.next(self._trials)
         trial = Trial(
             number=number,
             config=config,
             coordinates=self._study.coordinates(config),
             seed=Seed(self._study.seed, number),
-            seen=self._seen(),
+            seen=_seen(basis),
             started_at=self._clock(),
         )
         self._book.create(trial, *proposals.parameters(self._study, trial), event=self._events)
         self._events += 1
         self._trials.append(trial)
+        self._forethought.proposed(self._trials)
         return trial
+
+    def prepare(self) -> None:
+        """Makes the next proposal ahead, if trials are so short that it would be waited for."""
+        if len(self._trials) < self._study.budget.trials:
+            self._forethought.prepare()
 
     def promote(self) -> Trial | None:
         """Takes a paused trial up again, which then waits for a gang; None if none is worth it."""
@@ -286,10 +294,8 @@ class Ledger:
         self._events += 1
         self._trials[number] = entries.applied(self._trials[number], entry)
 
-    def _seen(self) -> int:
-        """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-        ended = sum(trial.ended for trial in self._trials)
-        return len(self._trials) + sum(trial.epoch for trial in self._trials) + ended
+    def _configuration(self, trials: Sequence[Trial]) -> dict[str, Any]:
+        return plain(proposals.propose(self._study, trials, outside=self._outside))
 
     def _catch_up(self, history: History) -> None:
         """Ends what a killed driver had begun: an ending half told, or decided and not told."""
@@ -321,6 +327,12 @@ def _outside(study: Study, book: Book, trials: Sequence[Trial]) -> frozenset[int
     if generation is None:
         return frozenset()
     return frozenset(t.number for t in trials if not proposals.belongs(study, t.config))
+
+
+def _seen(trials: Sequence[Trial]) -> int:
+    """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
+    ended = sum(trial.ended for trial in trials)
+    return len(trials) + sum(trial.epoch for trial in trials) + ended
 
 
 def _kept(observation: Observation) -> Observation:

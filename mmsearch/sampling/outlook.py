@@ -106,6 +106,10 @@ class Outlook:
         """What every trial is expected to be worth in the end; None while there is no model."""
         return self._ladder.standing()[0] if self._ladder else None
 
+    def insight(self) -> Array | None:
+        """How much of that is known at each rung, as far as they are modelled; None likewise."""
+        return self._ladder.insight() if self._ladder else None
+
     def propose(self, rng: np.random.Generator) -> Array:
         """Places of a configuration to try next."""
         evidence, d = self._evidence, len(self._coordinates.names)

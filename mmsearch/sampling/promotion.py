@@ -2,8 +2,9 @@
 
 At a rung a trial is measured by what the model of all trials expects it to be worth in the end, so
 by all that the record says of it and of its like, and not by its value there alone. One in
-`reduction` of those that reached the rung goes on. Who goes on may change with every observation: a
-trial that disappoints higher up makes room for one that was paused.
+`reduction` of those that reached the rung goes on, or more: the less a rung has told of what trials
+came to, the fewer it holds back. Who goes on may change with every observation: a trial that
+disappoints higher up makes room for one that was paused.
 
 Paper: Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, arXiv 1810.05934,
 whose promotion this is but for the model.
@@ -18,7 +19,7 @@ import numpy as np
 
 from mmsearch.sampling import outlook
 from mmsearch.sampling.halving import reached
-from mmsearch.sampling.proposals import merits
+from mmsearch.sampling.proposals import Expectation, expectation
 from mmsearch.study import Study
 from mmsearch.trial import Paused, Trial, Verdict
 
@@ -41,8 +42,12 @@ class Standings:
         self._there = {rung: set(reached(trials, rung)) for rung in self._rungs}
 
     @cached_property
+    def _expected(self) -> Expectation:
+        return expectation(self._study, list(self._trials.values()))
+
+    @property
     def _merits(self) -> Mapping[int, float]:
-        return merits(self._study, list(self._trials.values()))
+        return self._expected.merits
 
     def judge(self, number: int) -> Verdict:
         """What becomes of a running trial that has reached a rung."""
@@ -77,9 +82,14 @@ class Standings:
         """Whether it is among the best one in `reduction` of its rung."""
         if len(self._there[self._rungs[0]]) < self._explored or number not in self._merits:
             return False
-        there = self._there[self._rung(number)]
+        rung = self._rung(number)
+        there = self._there[rung]
         better = sum(self._merit(other) > self._merits[number] for other in there)
-        return better < max(1, len(there) // self._study.scheduler.reduction)
+        return better < max(1, int(len(there) / self._reduction(rung)))
+
+    def _reduction(self, rung: int) -> float:
+        """One in how many goes on: more do where the rung tells little of what they come to."""
+        return self._study.scheduler.reduction ** self._expected.insight.get(rung, 1.0)
 
     @property
     def _explored(self) -> int:

@@ -9,6 +9,7 @@ value of a lower fidelity as if it were of the modelled one.
 
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -104,23 +105,35 @@ def proposer(study: Study) -> str:
     return "tpe" if study.sampler.kind == "ladder" and conditions else study.sampler.kind
 
 
-def merits(study: Study, trials: Sequence[Trial]) -> dict[int, float]:
-    """What trials are expected to be worth at full fidelity, by number; higher is better.
+@dataclass(frozen=True)
+class Expectation:
+    """What the record lets one expect of its trials. Those of two records cannot be compared."""
 
-    Nothing while too few trials have reached a rung. The merits of one call may be compared.
-    """
+    merits: Mapping[int, float]
+    """What trials are expected to be worth at full fidelity, by number; higher is better."""
+    insight: Mapping[int, float]
+    """Share of the differences at full fidelity that is known at a rung, by its epoch: 0 to 1."""
+
+
+def expectation(study: Study, trials: Sequence[Trial]) -> Expectation:
+    """Of these trials; it is empty while too few have reached a rung."""
     chosen = _informative(study, trials)
     coordinates = Coordinates(*everything(study.space))
+    levels = study.scheduler.rungs(study.budget.max_epochs)
     evidence = Evidence.of(
         [_frozen(study, trial) for trial in chosen],
         coordinates,
-        levels=study.scheduler.rungs(study.budget.max_epochs),
+        levels=levels,
         maximize=study.objective.direction == "maximize",
     )
-    found = Outlook(evidence, coordinates).merits()
-    if found is None:
-        return {}
-    return {trial.number: float(merit) for trial, merit in zip(chosen, found, strict=True)}
+    outlook = Outlook(evidence, coordinates)
+    merits, insight = outlook.merits(), outlook.insight()
+    if merits is None or insight is None:
+        return Expectation({}, {})
+    return Expectation(
+        {trial.number: float(merit) for trial, merit in zip(chosen, merits, strict=True)},
+        {rung: float(share) for rung, share in zip(levels, insight, strict=False)},
+    )
 
 
 def _throwaway(study: Study, trials: Sequence[Trial], seed: int) -> optuna.Study:
