@@ -81,7 +81,7 @@ def table(asked: argparse.Namespace) -> None:
     print("| problem | " + " | ".join(runs) + " |\n|---|" + "---|" * len(runs))
     for name in sorted({key[0] for key in keys}):
         rows = np.array([key[0] == name for key in keys])
-        means = {method: found[rows].mean() for method, found in regret.items()}
+        means = {method: figures.known(found[rows]).mean() for method, found in regret.items()}
         cells = [f"**{v:.3f}**" if v == min(means.values()) else f"{v:.3f}" for v in means.values()]
         print(f"| {name} | " + " | ".join(cells) + " |")
 

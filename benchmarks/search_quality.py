@@ -72,7 +72,7 @@ def table(arguments: argparse.Namespace) -> None:
     print(f"setting {arguments.setting}, {len(keys)} runs of each method\n")
     print(figures.table(regret))
     if arguments.picture:
-        picture.draw(regret, arguments.picture)
+        picture.draw({m: figures.known(v) for m, v in regret.items()}, arguments.picture)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ Unusual: states are types, not flags. `Completed` carries what a completed trial
 a failed one has, and a stopped trial cannot be mistaken for a completed one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeGuard
@@ -177,14 +177,19 @@ class Record:
     @property
     def ranking(self) -> tuple[Trial, ...]:
         """Completed trials, best first; the lower number wins ties."""
-        sign = 1.0 if self.direction == "minimize" else -1.0
-        done = [t for t in self.trials if isinstance(t.state, Completed) and has_value(t)]
-        return tuple(sorted(done, key=lambda t: (sign * (t.value or 0.0), t.number)))
+        return tuple(sorted(self._completed(), key=self._place))
 
     @property
     def incumbent(self) -> Trial | None:
         """Best trial so far at full fidelity; None until one has completed."""
-        return next(iter(self.ranking), None)
+        return min(self._completed(), key=self._place, default=None)
+
+    def _completed(self) -> Iterator[Trial]:
+        return (t for t in self.trials if isinstance(t.state, Completed) and has_value(t))
+
+    def _place(self, trial: Trial) -> tuple[float, int]:
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        return sign * (trial.value or 0.0), trial.number
 
     @property
     def published(self) -> Trial | None:

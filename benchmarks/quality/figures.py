@@ -49,25 +49,30 @@ class Results:
 def regrets(
     runs: dict[Key, list[float | None]], scales: dict[str, Any], keys: list[Key]
 ) -> np.ndarray:
-    """Regret at each mark: [runs, marks]; 1, a median random configuration, where none is known."""
+    """Regret at each mark: [runs, marks]; NaN where nothing has been trained in full."""
     rows = []
     for task, seed in keys:
         best, median = scales[task]["best"], scales[task]["median"]
-        rows.append([1.0 if v is None else (best - v) / (best - median) for v in runs[task, seed]])
+        rows.append(
+            [np.nan if v is None else (best - v) / (best - median) for v in runs[task, seed]]
+        )
     return np.array(rows)
 
 
 def table(regret: dict[str, np.ndarray]) -> str:
-    """Means with 95 % bootstrap intervals over runs, and average ranks, per mark."""
+    """Means with 95 % bootstrap intervals over runs, and average ranks, per mark.
+
+    Where nothing is known, regret counts as 1, a median random configuration, and ranks last.
+    """
     rng = np.random.default_rng(0)
-    stacked = np.stack(list(regret.values()))
+    stacked = np.nan_to_num(np.stack(list(regret.values())), nan=np.inf)
     ranks = _ranks(stacked).mean(axis=1)
     lines = [
         "| method | " + " | ".join(f"@{mark}" for mark in MARKS) + " | ranks |",
         "|---|" + "---|" * (len(MARKS) + 1),
     ]
     for method, rank in zip(regret, ranks, strict=True):
-        values = regret[method]
+        values = known(regret[method])
         drawn = rng.integers(0, len(values), (2000, len(values)))
         low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975], axis=0)
         cells = [
@@ -77,6 +82,11 @@ def table(regret: dict[str, np.ndarray]) -> str:
         shown = " / ".join(f"{r:.1f}" for r in rank)
         lines.append(f"| {method} | " + " | ".join(cells) + f" | {shown} |")
     return "\n".join(lines)
+
+
+def known(regret: np.ndarray) -> np.ndarray:
+    """Regret where nothing is known counts as 1."""
+    return np.nan_to_num(regret, nan=1.0)
 
 
 def _ranks(stacked: np.ndarray) -> np.ndarray:

@@ -58,8 +58,8 @@ class Shelf:
 
     def tidy(self, record: Record) -> None:
         """Removes what nobody will resume or evaluate."""
-        wanted = {t.number for t in record.trials if not t.ended}
-        wanted |= {t.number for t in (record.incumbent, record.published) if t}
         for folder in self._root.glob("trial-*"):
-            if int(folder.name.removeprefix("trial-")) not in wanted:
+            number = int(folder.name.removeprefix("trial-"))
+            trial = record.trials[number] if number < len(record.trials) else None
+            if not trial or (trial.ended and trial not in (record.incumbent, record.published)):
                 shutil.rmtree(folder, ignore_errors=True)

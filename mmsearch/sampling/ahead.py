@@ -26,11 +26,12 @@ class Forethought:
 
     def __init__(self, propose: Propose, histories: Sequence[History]) -> None:
         self._propose = propose
-        self.proposed(_after_the_last(histories))
+        basis = _after_the_last(histories)
+        self.proposed(basis, seen(basis))
 
-    def proposed(self, trials: Sequence[Trial]) -> None:
-        """A trial has been proposed: this is the whole record now."""
-        self._basis = tuple(trials)
+    def proposed(self, trials: Sequence[Trial], seen: int) -> None:
+        """A trial has been proposed: this is the whole record now, and how much is on it."""
+        self._basis, self._seen = tuple(trials), seen
         self._ahead = are_short(self._basis)
         self._made: dict[str, Any] | None = None
 
@@ -39,13 +40,18 @@ class Forethought:
         if self._ahead and self._made is None:
             self._made = self._propose(self._basis)
 
-    def next(self, trials: Sequence[Trial]) -> tuple[dict[str, Any], Sequence[Trial]]:
-        """The next proposal, given the whole record, and what it was made from."""
+    def next(self, trials: Sequence[Trial], seen: int) -> tuple[dict[str, Any], int]:
+        """The next proposal, given the whole record, and how much was on what it was made from."""
         if not self._ahead:
-            return self._propose(trials), trials
+            return self._propose(trials), seen
         self.prepare()
         assert self._made is not None
-        return self._made, self._basis
+        return self._made, self._seen
+
+
+def seen(trials: Sequence[Trial]) -> int:
+    """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
+    return sum(1 + trial.epoch + trial.ended for trial in trials)
 
 
 def are_short(trials: Sequence[Trial]) -> bool:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mmsearch.sampling import entries, halving, proposals
-from mmsearch.sampling.ahead import Forethought
+from mmsearch.sampling.ahead import Forethought, seen
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
 from mmsearch.sampling.naming import split
@@ -76,7 +76,12 @@ class Ledger:
         self._trials = [history.trial for history in histories]
         self._events = max((history.events for history in histories), default=0)
         self._outside = _outside(study, book, self._trials)
+        self._running: set[int] = set()
+        self._paused: set[int] = set()
         self._claimed: set[int] = set()
+        for trial in self._trials:
+            self._place(trial)
+        self._seen = seen(self._trials)
         self._forethought = Forethought(self._configuration, histories)
         for history in histories:
             self._catch_up(history)
@@ -104,7 +109,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials of the budget that have no ending yet, proposed or not."""
-        ended = sum(trial.ended for trial in self._trials)
+        ended = len(self._trials) - len(self._running) - len(self._paused)
         return max(0, self._study.budget.trials - ended)
 
     def trial(self, number: int) -> Trial:
@@ -123,19 +128,21 @@ class Ledger:
         number = len(self._trials)
         if number >= self._study.budget.trials:
             return None
-        config, basis = self._forethought.next(self._trials)
+        config, seen_then = self._forethought.next(self._trials, self._seen)
         trial = Trial(
             number=number,
             config=config,
             coordinates=self._study.coordinates(config),
             seed=Seed(self._study.seed, number),
-            seen=_seen(basis),
+            seen=seen_then,
             started_at=self._clock(),
         )
         self._book.create(trial, *proposals.parameters(self._study, trial), event=self._events)
         self._events += 1
         self._trials.append(trial)
-        self._forethought.proposed(self._trials)
+        self._place(trial)
+        self._seen += 1
+        self._forethought.proposed(self._trials, self._seen)
         return trial
 
     def prepare(self) -> None:
@@ -153,7 +160,7 @@ class Ledger:
 
     def paused(self) -> tuple[Trial, ...]:
         """Trials that are held at a rung, by number."""
-        return tuple(trial for trial in self._trials if isinstance(trial.state, Paused))
+        return tuple(self._trials[number] for number in sorted(self._paused))
 
     def dismissed(self) -> tuple[Trial, ...]:
         """Paused trials that are to be stopped now, by number: no promotion will come to them."""
@@ -165,15 +172,11 @@ class Ledger:
     @property
     def running(self) -> int:
         """Trials that a gang holds or that wait for one."""
-        return sum(isinstance(trial.state, Running) for trial in self._trials)
+        return len(self._running)
 
     def waiting(self) -> tuple[Trial, ...]:
         """Live trials that no gang holds, by number."""
-        return tuple(
-            trial
-            for trial in self._trials
-            if isinstance(trial.state, Running) and trial.number not in self._claimed
-        )
+        return tuple(self._trials[number] for number in sorted(self._running - self._claimed))
 
     def begin(self, number: int, segment: Segment) -> None:
         """A gang takes a waiting trial."""
@@ -292,7 +295,18 @@ class Ledger:
     def _enter(self, number: int, entry: Entry) -> None:
         self._book.write(number, entry, event=self._events)
         self._events += 1
-        self._trials[number] = entries.applied(self._trials[number], entry)
+        before, after = self._trials[number], entries.applied(self._trials[number], entry)
+        self._trials[number] = after
+        self._seen += after.epoch - before.epoch + after.ended - before.ended
+        self._place(after)
+
+    def _place(self, trial: Trial) -> None:
+        """Among those that run, or are paused, or have their ending."""
+        for kind, numbers in ((Running, self._running), (Paused, self._paused)):
+            if isinstance(trial.state, kind):
+                numbers.add(trial.number)
+            else:
+                numbers.discard(trial.number)
 
     def _configuration(self, trials: Sequence[Trial]) -> dict[str, Any]:
         return plain(proposals.propose(self._study, trials, outside=self._outside))
@@ -327,12 +341,6 @@ def _outside(study: Study, book: Book, trials: Sequence[Trial]) -> frozenset[int
     if generation is None:
         return frozenset()
     return frozenset(t.number for t in trials if not proposals.belongs(study, t.config))
-
-
-def _seen(trials: Sequence[Trial]) -> int:
-    """Proposals, observed epochs and endings on record: all that a proposal can depend on."""
-    ended = sum(trial.ended for trial in trials)
-    return len(trials) + sum(trial.epoch for trial in trials) + ended
 
 
 def _kept(observation: Observation) -> Observation:
