@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_ledger_storage import in_optuna, outcome
@@ -89,12 +89,17 @@ def assert_whole(record: Record, folder: Path) -> None:
     assert kept == {checkpoint.uri for checkpoint in wanted.values() if checkpoint}
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.reuse, Phase.generate])
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     world=WORLDS,
     kills=st.lists(
         st.tuples(st.floats(0, 0.999), st.sampled_from(WRITTEN)), min_size=4, max_size=4
     ),
+)
+@example(
+    # A rung of a trial that goes on is what makes another worth taking up.
+    world=World(seed=200, study=study("random", "promotion", 7), gangs=4),
+    kills=[(0.39776746247252, 1.0)] * 4,
 )
 def test_killed_and_killed_again_a_search_decides_as_if_it_had_not_been(
     world: World, kills: list[tuple[float, float]], tmp_path_factory: pytest.TempPathFactory

@@ -5,9 +5,10 @@ verdict; the gang then goes on, or takes the next trial that waits. A gang with 
 since a lost trial may need it.
 
 Unusual: a new trial is proposed, or a paused one promoted, when there are fewer live ones than
-gangs, at the start and after each ending or pause, and not when a gang asks for one. So what is
-proposed depends on the order of observations and endings alone, and not on when gangs come up, are
-lost or come back.
+gangs, at the start and after each ending, pause or rung, and not when a gang asks for one. Nothing
+else can change the answer, so a driver that starts again finds nothing to do; and what is proposed
+depends on the order of observations and endings alone, not on when gangs come up, are lost or come
+back.
 """
 
 from collections.abc import Callable, Sequence
@@ -115,6 +116,7 @@ class Dispatcher:
             return
         assert self._training.get(gang) == report.number
         ending = report.failed or (Completed() if report.finished else None)
+        rungs = self._ledger.trial(report.number).rungs
         verdict = self._recorded(report, ending)
         trial = self._ledger.trial(report.number)
         if ending:
@@ -123,9 +125,15 @@ class Dispatcher:
             self._end(gang, Stopped(rung=max(trial.rungs)))
         elif verdict is Verdict.PAUSE:
             self._pause(gang, trial)
-        elif not self._winding_down:
+        else:
+            self._go_on(gang, trial, told=bool(report.observations))
+            if trial.rungs != rungs:
+                self._propose()
+
+    def _go_on(self, gang: str, trial: Trial, *, told: bool) -> None:
+        if not self._winding_down:
             self._post(gang, Go())
-        elif self._saved(trial) or not report.observations:
+        elif self._saved(trial) or not told:
             self._ledger.release(self._training.pop(gang))
             self._next(gang)
         else:
