@@ -96,9 +96,9 @@ class Curves:
             OSError: the disk does not take it; `catch_up` draws it.
         """
         assert trial.ended, f"trial {trial.number} has no ending"
-        if _read(self._folder_of(trial)).ended:
-            return
         if trial.number not in self._runs:
+            if _read(self._folder_of(trial)).ended:
+                return
             self.began(trial)
         self.observed(trial, trial.observations)
         end = hparams.end_summary(trial.state, ended_at=trial.ended_at or time.time())

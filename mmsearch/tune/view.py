@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mmsearch.report import Summary, state_name, summary
 from mmsearch.study import Study
-from mmsearch.trial import Observation, Paused, Record, Trial, has_value
+from mmsearch.trial import Completed, Observation, Paused, Record, Trial, has_value
 
 SHOWN = 5
 """Running trials that the live view lists."""
@@ -27,9 +27,10 @@ class View:
         self._study = study
         self._record = record
         self._started = monotonic()
-        self._ended_before = 0
+        self._ended_before = self._ended = 0
         self._running: dict[int, Trial] = {}
         self._summary = summary(record())
+        self._is_old = False
         # What the engines print must stay in their log, which rich would take it out of.
         self._live = Live(
             console=console,
@@ -40,7 +41,7 @@ class View:
         )
 
     def __enter__(self) -> Self:
-        self._ended_before = ended(self._summary)
+        self._ended_before = self._ended = ended(self._summary)
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -67,7 +68,8 @@ class View:
     def ended(self, trial: Trial) -> None:
         """See `cluster.Listener`."""
         self._running.pop(trial.number, None)
-        self._summary = summary(self._record())
+        self._ended += 1
+        self._is_old = True
         if not self._console.is_terminal:
             self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
 
@@ -78,10 +80,17 @@ class View:
         )
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def _refresh(self) -> None:
+        """Sums up the record, which takes time in proportion to its trials."""
+        if self._is_old:
+            self._summary, self._is_old = summary(self._record()), False
+
     def _line(self, trial: Trial) -> str:
+        if isinstance(trial.state, Completed):  # Nothing else changes the incumbent.
+            self._refresh()
         budget = self._study.budget.trials
         parts = [
-            f"{ended(self._summary):>{len(str(budget))}}/{budget}",
+            f"{self._ended:>{len(str(budget))}}/{budget}",
             f"trial {trial.number} {state_name(trial.state)} after epoch {trial.epoch}",
         ]
         if has_value(trial):
@@ -91,14 +100,15 @@ class View:
         return "  ".join(part for part in parts if part)
 
     def _left(self) -> str:
-        done = ended(self._summary) - self._ended_before
+        done = self._ended - self._ended_before
         if not done:
             return "?"
         each = (monotonic() - self._started) / done
-        return clock(each * (self._study.budget.trials - ended(self._summary)))
+        return clock(each * (self._study.budget.trials - self._ended))
 
     def _draw(self) -> RenderableType:
-        done, counts = ended(self._summary), self._summary.counts
+        self._refresh()
+        done, counts = self._ended, self._summary.counts
         budget = self._study.budget.trials
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
