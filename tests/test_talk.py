@@ -109,7 +109,9 @@ def test_the_end_says_what_could_not_be_written(tmp_path):
 
 def test_off_a_terminal_an_ending_is_one_plain_line():
     out = io.StringIO()
-    with View(Console(file=out), STUDY, lambda: FOUND) as view:
+    known = [record(*FOUND.trials[:2], replace(FOUND.trials[2], state=Running()))]
+    with View(Console(file=out), STUDY, lambda: known[-1]) as view:
+        known.append(FOUND)
         view.began(FOUND.trials[2])
         view.observed(FOUND.trials[2], FOUND.trials[2].observations)
         view.ended(FOUND.trials[2])
