@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
-from optuna.storages import InMemoryStorage
+from quality.mine import in_memory
 from rich.console import Console
 
 from mmsearch.cluster.dispatcher import Dispatcher
@@ -24,8 +24,6 @@ from mmsearch.cluster.messages import Begin, Go, Order, Ready, Stretch
 from mmsearch.cluster.troubles import Listener
 from mmsearch.curves import Curves
 from mmsearch.sampling import Ledger, open_ledger
-from mmsearch.sampling.book import Header, shelve
-from mmsearch.sampling.storage import Store
 from mmsearch.seeds import derive
 from mmsearch.space import LogUniform, Space, Uniform
 from mmsearch.study import Budget, Objective, Sampler, Scheduler, Study
@@ -107,7 +105,7 @@ class Clock:
 def measured(trials: int, folder: Path, *, on_disk: bool, files: bool) -> float:
     """Milliseconds a trial."""
     study = replace(STUDY, budget=replace(STUDY.budget, trials=trials))
-    ledger = _journal(study, folder) if on_disk else _memory(study)
+    ledger = _journal(study, folder) if on_disk else in_memory(study)
     clock = Clock()
     listeners: list[Listener] = [clock]
     if files:
@@ -125,13 +123,6 @@ def measured(trials: int, folder: Path, *, on_disk: bool, files: bool) -> float:
 
 def _journal(study: Study, folder: Path) -> Ledger:
     return open_ledger(f"journal://{folder / 'study.journal'}", study, provenance={}, resume=False)
-
-
-def _memory(study: Study) -> Ledger:
-    store = Store("journal:///in-memory", InMemoryStorage())
-    book = shelve(store, study.name, study.objective.direction)
-    header = Header(study.objective.metric, study.objective.direction, study.text, "", {})
-    return Ledger(study, book, header, leave=lambda: None)
 
 
 def main() -> None:

@@ -25,6 +25,13 @@ def train(ledger: Ledger, value: float, seconds: float) -> None:
     ledger.close(number, Completed())
 
 
+def after_short_trials(ledger: Ledger) -> tuple[int, tuple[Trial, ...]]:
+    """A trial that runs after two short ones, and the record when it had been proposed."""
+    train(ledger, 0.5, 1.0)
+    train(ledger, 0.4, 1.0)
+    return begin(ledger), ledger.record().trials
+
+
 def proposed_from(trials: tuple[Trial, ...]) -> object:
     return plain(proposals.propose(RATES, trials))
 
@@ -33,10 +40,7 @@ def test_where_trials_are_short_a_proposal_does_not_wait_for_what_came_after_the
     tmp_path: Path,
 ) -> None:
     with start(tmp_path, RATES) as ledger:
-        train(ledger, 0.5, 1.0)
-        train(ledger, 0.4, 1.0)
-        number = begin(ledger)
-        basis = ledger.record().trials
+        number, basis = after_short_trials(ledger)
         ledger.prepare()
         ledger.observe(number, epochs(1, 0.1))
         ledger.close(number, Completed())
@@ -60,10 +64,7 @@ def test_a_driver_that_opens_the_record_again_makes_the_same_one(
     prepared: bool, tmp_path: Path
 ) -> None:
     with start(tmp_path, RATES) as ledger:
-        train(ledger, 0.5, 1.0)
-        train(ledger, 0.4, 1.0)
-        number = begin(ledger)
-        basis = ledger.record().trials
+        number, basis = after_short_trials(ledger)
         ledger.observe(number, epochs(1, 0.1))
     with resume(tmp_path, RATES) as ledger:
         if prepared:

@@ -76,14 +76,14 @@ class World:
     def breaks(self, trial: Trial) -> int | None:
         """Epoch that is to come and in which the trial's gang is lost; some lose every gang."""
         doomed = self.draw("doomed?", trial.number) < 0.12
-        epochs = [
-            self._epoch("lost", trial.number, 0 if doomed else attempt)
+        epochs = {
+            attempt: self._epoch("lost", trial.number, 0 if doomed else attempt)
             for attempt in range(trial.attempts + 1)
             if doomed or self.draw("lost?", trial.number, attempt) <= 0.15
-        ]
-        lost = doomed or self.draw("lost?", trial.number, trial.attempts) <= 0.15
+        }
+        epoch = epochs.get(trial.attempts)
         # Never before the last loss: how far a lost segment had reported may be luck.
-        return epochs[-1] if lost and epochs[-1] == max(epochs) > trial.epoch else None
+        return epoch if epoch and epoch == max(epochs.values()) > trial.epoch else None
 
     def _epoch(self, *what: object) -> int:
         return 1 + int(self.draw(*what) * self.ends[-1])

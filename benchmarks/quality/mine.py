@@ -33,6 +33,14 @@ STUDY = Study(
 )
 
 
+def in_memory(study: Study) -> Ledger:
+    """A ledger whose record is on no disk."""
+    store = Store("journal:///in-memory", InMemoryStorage())
+    book = shelve(store, study.name, study.objective.direction)
+    header = Header(study.objective.metric, study.objective.direction, study.text, "", {})
+    return Ledger(study, book, header, leave=lambda: None)
+
+
 class Mmsearch:
     """Its published configuration is a random one: there is no paper.
 
@@ -64,10 +72,7 @@ class Mmsearch:
         self._full = problem.epochs
         self._epoch_s = epoch_s
         self._folder = tempfile.TemporaryDirectory(prefix="quality-")
-        store = Store("journal:///in-memory", InMemoryStorage())
-        book = shelve(store, study.name, study.objective.direction)
-        header = Header(study.objective.metric, study.objective.direction, study.text, "", {})
-        self.ledger = Ledger(study, book, header, leave=lambda: None)
+        self.ledger = in_memory(study)
         self._ends = (*scheduler.rungs(self._full), self._full)
         self._mail: dict[str, Order] = {}
         self._at: dict[str, tuple[int, Mapping[str, Any], int]] = {}

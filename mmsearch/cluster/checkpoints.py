@@ -61,5 +61,5 @@ class Shelf:
         for folder in self._root.glob("trial-*"):
             number = int(folder.name.removeprefix("trial-"))
             trial = record.trials[number] if number < len(record.trials) else None
-            if not trial or (trial.ended and trial not in (record.incumbent, record.published)):
+            if not trial or (trial.ended and not trial.published and trial is not record.incumbent):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -141,7 +141,7 @@ class Ledger:
         self._events += 1
         self._trials.append(trial)
         self._place(trial)
-        self._seen += 1
+        self._seen += seen([trial])
         self._forethought.proposed(self._trials, self._seen)
         return trial
 
@@ -297,7 +297,7 @@ class Ledger:
         self._events += 1
         before, after = self._trials[number], entries.applied(self._trials[number], entry)
         self._trials[number] = after
-        self._seen += after.epoch - before.epoch + after.ended - before.ended
+        self._seen += seen([after]) - seen([before])
         self._place(after)
 
     def _place(self, trial: Trial) -> None:
