@@ -61,6 +61,13 @@ def test_a_trial_that_failed_is_as_bad_as_the_worst() -> None:
     assert np.mean(proposed(known) < 0.45) > np.mean(proposed([*known, *failed]) < 0.4)
 
 
+def test_a_configuration_under_several_seeds_is_known_by_their_mean() -> None:
+    known = stopped(*np.linspace(0, 1, 9))
+    seeds = [at(0.6, state=TrialState.PRUNED, intermediate_values={3: v}) for v in (-1.0, 0.0, 4.0)]
+    mean = at(0.6, state=TrialState.PRUNED, intermediate_values={3: 1.0})
+    np.testing.assert_array_equal(proposed([*known, *seeds]), proposed([*known, mean]))
+
+
 def test_proposals_made_in_parallel_differ() -> None:
     trials = stopped(0, *np.linspace(0.6, 1, 6))
     for _ in range(4):

@@ -48,6 +48,14 @@ def taken_up(trials: list[Trial]) -> list[int]:
     return taken
 
 
+def test_a_lucky_seed_of_a_configuration_does_not_go_on_alone() -> None:
+    others = paused(*spread(12))
+    lucky, unlucky = trial(30, Running(), -1.0), trial(70, Paused(3), 9.0)
+    assert lucky.coordinates == unlucky.coordinates
+    assert Standings(STUDY, [*others, lucky]).judge(30) is Verdict.CONTINUE
+    assert Standings(STUDY, [*others, unlucky, lucky]).judge(30) is Verdict.PAUSE
+
+
 def test_nobody_goes_on_before_the_first_rung_has_seen_as_much_as_a_full_training() -> None:
     few = [*paused(*spread(EXPLORED - 2)), trial(30, Running(), -1.0)]
     assert Standings(STUDY, few).judge(30) is Verdict.PAUSE

@@ -4,7 +4,7 @@ Unusual: a player never sees a whole curve, only the epochs whose time has come.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
@@ -73,10 +73,20 @@ A = Setting(workers=4, budget=50)
 B = Setting(workers=16, budget=50, timed=True, start=1.0, resume=0.5)
 
 
-def play(
+@dataclass(frozen=True)
+class Completion:
+    """A trial that was trained in full."""
+
+    when: float
+    """In full evaluations, of all workers together."""
+    trial: int
+    config: Mapping[str, Any]
+
+
+def completions(
     player: Player, problem: Problem, setting: Setting, *, full: float
-) -> list[tuple[float, float]]:
-    """When the incumbent at full fidelity changed, in full evaluations, and its true quality.
+) -> Iterator[Completion]:
+    """Plays until the budget is spent.
 
     Args:
         player: who searches.
@@ -87,8 +97,7 @@ def play(
     order = count()
     ends: list[tuple[float, int, int, Job]] = []
     idle = list(range(setting.workers))
-    now, best = 0.0, -np.inf
-    incumbents: list[tuple[float, float]] = []
+    now = 0.0
     limit = setting.budget * full / setting.workers
     while True:
         waiting = []
@@ -101,14 +110,27 @@ def play(
                 heapq.heappush(ends, (now + cost, next(order), worker, job))
         idle = waiting
         if not ends or ends[0][0] > limit:
-            return incumbents
+            return
         now, _, worker, job = heapq.heappop(ends)
         quality = problem.curve(job.config, job.trial)[:, 1]
-        if job.until == problem.epochs and quality[-1] > best:
-            best = quality[-1]
-            incumbents.append((now * setting.workers / full, problem.truth(job.config)))
+        if job.until == problem.epochs:
+            yield Completion(now * setting.workers / full, job.trial, job.config)
         player.trained(worker, job, quality[job.start : job.until])
         idle = sorted([*idle, worker])
+
+
+def play(
+    player: Player, problem: Problem, setting: Setting, *, full: float
+) -> list[tuple[float, float]]:
+    """When the incumbent at full fidelity changed, in full evaluations, and its true quality."""
+    best = -np.inf
+    incumbents: list[tuple[float, float]] = []
+    for done in completions(player, problem, setting, full=full):
+        quality = problem.curve(done.config, done.trial)[-1, 1]
+        if quality > best:
+            best = quality
+            incumbents.append((done.when, problem.truth(done.config)))
+    return incumbents
 
 
 def _cost(problem: Problem, setting: Setting, job: Job, full: float) -> float:

@@ -45,6 +45,15 @@ class Mmsearch:
     """Its published configuration is a random one: there is no paper.
 
     Where an epoch is told to take hardly any time, proposals are made ahead.
+
+    Args:
+        problem: what is searched.
+        seed: of the study.
+        workers: gangs.
+        sampler: of the study.
+        scheduler: of the study.
+        epoch_s: seconds that every epoch is told to take; None for what the problem says.
+        changes: of other fields of the study.
     """
 
     def __init__(
@@ -55,7 +64,7 @@ class Mmsearch:
         workers: int,
         sampler: Sampler,
         scheduler: Scheduler,
-        epoch_s: float = 60.0,
+        epoch_s: float | None = 60.0,
         **changes: Any,
     ) -> None:
         published = draw(problem.space, np.random.default_rng(seed))
@@ -69,6 +78,7 @@ class Mmsearch:
             scheduler=scheduler,
             **changes,
         )
+        self._problem = problem
         self._full = problem.epochs
         self._epoch_s = epoch_s
         self._folder = tempfile.TemporaryDirectory(prefix="quality-")
@@ -118,9 +128,18 @@ class Mmsearch:
     def trained(self, worker: int, job: Job, values: np.ndarray) -> None:
         name = str(worker)
         seen = tuple(
-            Observation(epoch, {"valid/quality": float(value)}, self._epoch_s)
-            for epoch, value in enumerate(values, job.start + 1)
+            Observation(epoch, {"valid/quality": float(value)}, seconds)
+            for epoch, (value, seconds) in enumerate(
+                zip(values, self._seconds(job), strict=True), job.start + 1
+            )
         )
         self._at[name] = (job.trial, job.config, job.until)
         finished = job.until == self._full
         self._dispatcher.reported(name, Stretch(job.trial, seen, finished))
+
+    def _seconds(self, job: Job) -> list[float]:
+        """What each epoch of a stretch took."""
+        if self._epoch_s is not None:
+            return [self._epoch_s] * (job.until - job.start)
+        ends = np.r_[0.0, self._problem.curve(job.config, job.trial)[:, 0]]
+        return np.maximum(np.diff(ends)[job.start : job.until], 1e-6).tolist()

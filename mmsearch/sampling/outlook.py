@@ -26,7 +26,7 @@ MOST = 128
 
 @dataclass(frozen=True)
 class Evidence:
-    """Trials as arrays, one row each."""
+    """Trials as arrays, one row a configuration: what other seeds gave it is averaged."""
 
     places: Array
     """Configurations, as `Coordinates` has them: [n, parameters]."""
@@ -34,6 +34,8 @@ class Evidence:
     """At each rung, full fidelity last; higher is better, NaN where not reached: [n, rungs]."""
     running: Array
     """Whether it is being trained: [n]."""
+    rows: Array
+    """The row of each trial that was told: [trials]."""
 
     @classmethod
     def of(
@@ -59,10 +61,32 @@ class Evidence:
         values[failed] = np.nan
         if np.isfinite(values[:, 0]).any():
             values[failed, 0] = np.nanmin(values[:, 0])
-        places = [coordinates.places(trial.params) for trial in trials]
-        running = [trial.state == TrialState.RUNNING for trial in trials]
-        chosen = informative(values, np.array(running, dtype=bool))
-        return cls(np.array(places)[chosen], values[chosen], np.array(running)[chosen])
+        places = np.array([coordinates.places(trial.params) for trial in trials])
+        running = np.array([trial.state == TrialState.RUNNING for trial in trials], dtype=bool)
+        chosen = informative(values, running)
+        return cls._pooled(places[chosen], values[chosen], running[chosen])
+
+    @classmethod
+    def _pooled(cls, places: Array, values: Array, running: Array) -> Self:
+        """One row for all trials of a configuration, in the order of the first of each."""
+        known: dict[bytes, int] = {}
+        rows = np.array([known.setdefault(place.tobytes(), len(known)) for place in places], int)
+        members = [np.flatnonzero(rows == row) for row in range(len(known))]
+        first = [member[0] for member in members]
+        means = [_mean(values[member]) for member in members]
+        return cls(
+            places[first],
+            np.array(means).reshape(len(first), values.shape[1]),
+            np.array([running[member].any() for member in members], dtype=bool),
+            rows,
+        )
+
+
+def _mean(values: Array) -> Array:
+    """At each rung, over the seeds that reached it; NaN where none did: [seeds, rungs]."""
+    known = np.isfinite(values)
+    counts = known.sum(axis=0)
+    return np.where(counts, np.where(known, values, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _values(trial: FrozenTrial, levels: Sequence[int]) -> list[float]:
@@ -103,8 +127,11 @@ class Outlook:
             self._ladder = Ladder.of(coordinates.features(evidence.places), evidence.values)
 
     def merits(self) -> Array | None:
-        """What every trial is expected to be worth in the end; None while there is no model."""
-        return self._ladder.standing()[0] if self._ladder else None
+        """What every trial is expected to be worth in the end, alike for all seeds of it: [trials].
+
+        None while there is no model.
+        """
+        return self._ladder.standing()[0][self._evidence.rows] if self._ladder else None
 
     def insight(self) -> Array | None:
         """How much of that is known at each rung, as far as they are modelled; None likewise."""

@@ -8,8 +8,8 @@ disappoints higher up makes room for one that was paused.
 
 Paper: Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, arXiv 1810.05934,
 whose promotion this is but for the model.
-Unusual: nothing goes past the first rung before the first rung has seen about as many epochs as one
-full training takes: the first survivors are then chosen among many.
+Unusual: nothing goes past the first rung before the trials that are there, or on their way to it,
+take about as many epochs as one full training: the first survivors are then chosen among many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from mmsearch.sampling import outlook
 from mmsearch.sampling.halving import reached
 from mmsearch.sampling.proposals import Expectation, expectation
 from mmsearch.study import Study
-from mmsearch.trial import Paused, Trial, Verdict
+from mmsearch.trial import Paused, Running, Trial, Verdict
 
 RESTING = 16
 """Paused trials that keep their checkpoint; the least promising ones beyond them are stopped."""
@@ -93,5 +93,10 @@ class Standings:
 
     @property
     def _explored(self) -> int:
-        """Trials that the first rung sees before any goes past it."""
-        return max(outlook.ENOUGH, self._study.budget.max_epochs // self._rungs[0] - 2)
+        """Trials that the first rung sees before any goes past it; those on their way are as good.
+
+        Where many train at a time, waiting for all of them costs more than a wrong survivor.
+        """
+        coming = sum(isinstance(t.state, Running) and not t.rungs for t in self._trials.values())
+        worth = self._study.budget.max_epochs // self._rungs[0] - 2
+        return max(outlook.ENOUGH, worth - coming)
