@@ -142,7 +142,7 @@ def build(study: Study, method: Method, backbones: Front, worker: Worker) -> Eng
         passes.append(
             Pass(
                 phase,
-                _initialize(learner, optimizer, table),
+                _initialize(learner, optimizer, table, alone=worker.world_size == 1),
                 tuple(group.name for group in chosen),
                 tuple(group.learning_rate for group in chosen),
                 frozenset(p for group in chosen for p in group.parameters),
@@ -151,7 +151,9 @@ def build(study: Study, method: Method, backbones: Front, worker: Worker) -> Eng
     return Engines(learner, tuple(passes), worker, settings.stage(study), settings.dtype(study))
 
 
-def _initialize(learner: Learner, optimizer: torch.optim.Optimizer, table: dict[str, Any]) -> Any:
+def _initialize(
+    learner: Learner, optimizer: torch.optim.Optimizer, table: dict[str, Any], *, alone: bool
+) -> Any:
     import deepspeed
 
     memories = {name: buffer.dtype for name, buffer in learner.named_buffers()}
@@ -159,6 +161,9 @@ def _initialize(learner: Learner, optimizer: torch.optim.Optimizer, table: dict[
         model=learner, optimizer=optimizer, config=dict(table), dist_init_required=False
     )
     _restore(learner, memories)
+    if alone and engine.zero_optimization_stage() == 0:
+        # It would flatten all gradients, reduce them over one worker, and copy them back.
+        engine.enable_backward_allreduce = False
     if engine.zero_optimization_partition_weights():
         # Weights that the method holds itself are used by `losses`, which no hook precedes.
         for parameter in learner.method.parameters(recurse=False):

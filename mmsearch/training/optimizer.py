@@ -2,8 +2,8 @@
 
 Unusual: at ZeRO stage 0 DeepSpeed keeps no gradient norm, and clips with a round of communication
 that its reduced gradients do not need. `NormedAdam` measures and clips there; at the other stages
-DeepSpeed does. At every stage DeepSpeed steps a weight that got no
-gradient as if it were zero, so that momentum and weight decay move it; plain PyTorch skips it.
+DeepSpeed does. At every stage a weight that got no gradient is stepped as if it were zero, so that momentum
+and weight decay move it, as DeepSpeed does where it reduces gradients; plain PyTorch skips it.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,9 @@ class NormedAdam(torch.optim.Adam):
         """Measures, clips, steps."""
         assert closure is None
         parameters = [p for group in self.param_groups for p in group["params"]]
+        for parameter in parameters:
+            if parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
         gradients = [p.grad for p in parameters if p.grad is not None]
         # One call for all gradients, on CPUs too, where torch.nn.utils goes one by one.
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001
