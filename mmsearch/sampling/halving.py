@@ -2,10 +2,11 @@
 
 Paper: Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, arXiv 1810.05934;
 the variant that stops trials at once and never takes one up again.
-Unusual: nothing is remembered between calls, so a search that was killed decides as before.
+Unusual: what is remembered follows from the trials, so a search that was killed decides as before.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Direction, Observation, Trial, Verdict
@@ -39,6 +40,42 @@ def judge(study: Study, trials: Sequence[Trial], number: int, rung: int) -> Verd
         reduction=study.scheduler.reduction,
         direction=study.objective.direction,
     )
+
+
+class Standings:
+    """The values that the rungs of a study have so far, in order, for those who ask often.
+
+    Args:
+        study: rungs, reduction and direction.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._values: dict[int, list[float]] = {
+            rung: [] for rung in study.scheduler.rungs(study.budget.max_epochs)
+        }
+        self._there: dict[int, set[int]] = {rung: set() for rung in self._values}
+
+    def note(self, trial: Trial) -> None:
+        """What has come of a trial; a value that is known already is not counted again."""
+        for rung, numbers in self._there.items():
+            value = None if trial.number in numbers else reached([trial], rung).get(trial.number)
+            if value is not None:
+                insort(self._values[rung], value)
+                numbers.add(trial.number)
+
+    def judge(self, rungs: Mapping[int, float]) -> Verdict:
+        """Whether a trial that is not noted yet goes on past these rungs, with these values."""
+        for rung, value in rungs.items():
+            verdict = decide(
+                value,
+                [*self._values[rung], value],
+                reduction=self._study.scheduler.reduction,
+                direction=self._study.objective.direction,
+            )
+            if verdict is Verdict.STOP:
+                return verdict
+        return Verdict.CONTINUE
 
 
 def rungs_of(

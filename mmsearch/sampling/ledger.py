@@ -79,6 +79,7 @@ class Ledger:
         self._running: set[int] = set()
         self._paused: set[int] = set()
         self._claimed: set[int] = set()
+        self._at_rungs = halving.Standings(study)
         for trial in self._trials:
             self._place(trial)
         self._seen = seen(self._trials)
@@ -265,6 +266,8 @@ class Ledger:
 
     def _verdict(self, trial: Trial, rungs: Mapping[int, float]) -> Verdict:
         """What the scheduler says of a trial that has just come to these rungs."""
+        if not (self._promotes or self._study.others):
+            return self._at_rungs.judge(rungs)
         others = self._sound() if self._promotes else self._trials
         known = [other for other in others if other.number != trial.number]
         study, trials = as_single(self._study, [*known, trial], trial.number)
@@ -301,12 +304,13 @@ class Ledger:
         self._place(after)
 
     def _place(self, trial: Trial) -> None:
-        """Among those that run, or are paused, or have their ending."""
+        """Among those that run, or are paused, or have their ending; and at the rungs."""
         for kind, numbers in ((Running, self._running), (Paused, self._paused)):
             if isinstance(trial.state, kind):
                 numbers.add(trial.number)
             else:
                 numbers.discard(trial.number)
+        self._at_rungs.note(trial)
 
     def _configuration(self, trials: Sequence[Trial]) -> dict[str, Any]:
         return plain(proposals.propose(self._study, trials, outside=self._outside))

@@ -58,7 +58,8 @@ def propose(
         return dict((study.published, *study.first)[len(trials)])
     number = len(trials)
     seed = derive(study.seed, number, 0, "proposal")
-    trials = [trial for trial in trials if trial.number not in outside]
+    if outside:
+        trials = [trial for trial in trials if trial.number not in outside]
     throwaway = _throwaway(*as_single(study, trials, number), seed)
     known = [trial.coordinates for trial in trials]
     config: dict[str, Any] = {}
