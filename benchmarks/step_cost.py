@@ -89,9 +89,7 @@ def main() -> None:
         print("| study | batches an epoch | plain, ms a batch | ours, ms a batch | ratio |")
         print("|---|---|---|---|---|")
         for name in asked.studies:
-            study = studies.load(
-                studies.find(name), schema_of=methods.schema_of, overrides=changes
-            )
+            study = studies.load(studies.find(name), schema_of=methods.schema_of, overrides=changes)
             data = place(datasets.load(study.dataset, folder=study.data), Worker())
             seed = Seed(study.seed, 0)
             pair = (plain_epochs(study, data, seed), our_epochs(study, data, seed))

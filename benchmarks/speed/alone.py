@@ -68,7 +68,9 @@ def main() -> None:
     _, workers, gangs, _ = asked
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(_train, (asked, path, folder), nprocs=workers * gangs)
-        found = [json.loads(Path(folder, f"found-{gang}.json").read_text()) for gang in range(gangs)]
+        found = [
+            json.loads(Path(folder, f"found-{gang}.json").read_text()) for gang in range(gangs)
+        ]
     print(json.dumps({key: sum((one[key] for one in found), []) for key in found[0]}))
 
 

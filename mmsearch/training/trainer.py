@@ -1,5 +1,6 @@
 """One configuration, trained epoch by epoch: observed, saved, resumed, ended by its patience."""
 
+import ctypes
 import gc
 import json
 from collections.abc import Mapping
@@ -129,6 +130,7 @@ class Trainer:
         on_gpu = self._engines.worker.device.type == "cuda"
         del self._engines, self._epochs
         gc.collect()
+        _give_back()
         if on_gpu:
             torch.cuda.empty_cache()
 
@@ -179,6 +181,16 @@ def _set_aside() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def _give_back() -> None:
+    """Gives the heap's free pages back to the system, where its C library is one that can.
+
+    Models of many sizes, one after another, leave it in pieces: ten megabytes in a hundred trials.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def place(data: SearchData, worker: Worker) -> SearchData:
