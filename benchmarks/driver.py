@@ -4,8 +4,8 @@
 
 Through the real Ray Tune, dispatcher, journal on disk, live view, tables and TensorBoard, against
 Tune as it comes, with a function that sleeps and reports, and with `reuse_actors=True`, its way of
-keeping actors. All draw at random and stop nothing. Overhead is the wall time from the first trial's
-start to the last one's end beyond the least that 16 gangs could take, a trial.
+keeping actors. All draw at random and stop nothing. Overhead is the wall time from the first
+trial's start to the last one's end beyond the least that 16 gangs could take, a trial.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def main() -> None:
     asked = parser.parse_args()
     print("| driver | trials | wall, s | least, s | overhead, ms a trial |\n|---|---|---|---|---|")
     runs = {
-        "mmsearch": (asked.trials, lambda n: ours(n)),
+        "mmsearch": (asked.trials, ours),
         "Tune, `reuse_actors`": (asked.stock_trials, lambda n: stock(n, Sleeper, reuse=True)),
         "Tune": (asked.stock_trials, lambda n: stock(n, sleeping, reuse=False)),
     }

@@ -5,11 +5,12 @@
 
 `memory`: resident memory and open files of the driver and of each process of one gang while it
 trains many short trials of Self-MI.
-`kills`: a search with two gangs of two workers is run to its end while random ones of its processes
-are killed with SIGKILL at random moments: a worker, a gang's leader, and one time in five the driver,
-after which the same command resumes. After each kill of the driver, and at the end, everything that
-the search started must be gone, and at the end every trial must have its ending and the record be
-readable. Unusual: all descendants are noted before every kill, since a dead parent knows none.
+`kills`: while a search with a gang for each core runs, random ones of its processes are killed with
+SIGKILL at random moments: a worker, a gang's leader, and one time in five the driver, after which
+the same command resumes. After each death of the driver, and at the end, everything that the search
+started must be gone; after any other, another trial must come to its end; and at the end the record
+must be readable. Unusual: all descendants are noted before every kill, since a dead parent knows
+none.
 """
 
 import argparse
@@ -108,7 +109,9 @@ def _usage(pid: int) -> tuple[float, int]:
     """Resident MiB that are its own, and open files."""
     status = Path(f"/proc/{pid}/smaps_rollup").read_text()
     private = [line.split() for line in status.splitlines() if line.startswith("Private_")]
-    return sum(int(words[1]) for words in private) / 1024, len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(int(words[1]) for words in private) / 1024, len(
+        list(Path(f"/proc/{pid}/fd").iterdir())
+    )
 
 
 def memory(asked: argparse.Namespace) -> None:

@@ -2,8 +2,8 @@
 
     python benchmarks/first_run.py --repeats 3
 
-Runs `python -m mmsearch.tune selfmi` in a new folder and watches its record grow: Ray is up when the
-record's file appears, a gang when the first trial has begun, and then comes the first observation.
+Runs `python -m mmsearch.tune selfmi` in a new folder and watches its record grow: Ray is up when
+the record's file appears, a gang when the first trial has begun; then comes the first observation.
 Medians over repeats; the search is interrupted as soon as it has one. `bare` is what one process
 needs to import the same and to train the same first epoch, with no search around it.
 """

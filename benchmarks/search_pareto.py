@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import optuna
 from quality import clock, lcbench
-from quality.clock import Job, Problem
+from quality.clock import Problem
 from quality.drawing import draw
 from quality.figures import MARKS
 from quality.mine import Mmsearch

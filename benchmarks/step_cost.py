@@ -12,7 +12,6 @@ of both.
 import argparse
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 

@@ -9,8 +9,9 @@ The same 40 trials of `studies/throughput.toml` (about a second of training each
 * by `mmsearch`: `python -m mmsearch.tune`, its defaults, all files written;
 * by `stock`: a Tune trial that starts a Ray Train TorchTrainer with DeepSpeed (`speed/stock.py`).
 
-Side by side, in turns: a part of the trials each, several times. Trials an hour are counted from the
-first trial's start to the last one's end; `with start` counts the whole command.
+Side by side, in turns: a part of the trials each, several times. Trials an hour are counted from
+the first trial's start to the last one's end; `with start` counts the whole command. `of bound` is
+the share of the trials an hour that the seconds of `alone`'s epochs would allow.
 """
 
 import argparse

@@ -19,9 +19,9 @@ from mmsearch import study as studies
 from mmsearch.sampling.proposals import propose
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
-from mmsearch.trial import Trial
 from mmsearch.training import Trainer, Worker, join, place
 from mmsearch.training.worker import leave
+from mmsearch.trial import Trial
 
 
 def trials_of(study: Study, number: int) -> list[Trial]:
@@ -71,7 +71,7 @@ def main() -> None:
         found = [
             json.loads(Path(folder, f"found-{gang}.json").read_text()) for gang in range(gangs)
         ]
-    print(json.dumps({key: sum((one[key] for one in found), []) for key in found[0]}))
+    print(json.dumps({key: [s for one in found for s in one[key]] for key in found[0]}))
 
 
 if __name__ == "__main__":

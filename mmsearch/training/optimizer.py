@@ -2,8 +2,9 @@
 
 Unusual: at ZeRO stage 0 DeepSpeed keeps no gradient norm, and clips with a round of communication
 that its reduced gradients do not need. `NormedAdam` measures and clips there; at the other stages
-DeepSpeed does. At every stage a weight that got no gradient is stepped as if it were zero, so that momentum
-and weight decay move it, as DeepSpeed does where it reduces gradients; plain PyTorch skips it.
+DeepSpeed does. At every stage a weight that got no gradient is stepped as if it were zero, so that
+momentum and weight decay move it, as DeepSpeed does where it reduces gradients; plain PyTorch skips
+it.
 """
 
 from collections.abc import Sequence

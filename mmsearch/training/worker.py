@@ -56,8 +56,8 @@ def join(worker: Worker, *, init_method: str) -> None:
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     import deepspeed
-    from torch import _dynamo  # noqa: F401
     from deepspeed.ops import __compatible_ops__
+    from torch import _dynamo  # noqa: F401
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     # Compiling the shared-memory operator takes minutes and leaves a lock behind when killed.
