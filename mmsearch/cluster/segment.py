@@ -28,6 +28,7 @@ class Segments:
             rank=rank,
             world_size=study.resources.workers,
             device=torch.device("cuda", 0) if gpu else torch.device("cpu"),
+            memory_share=min(1.0, study.resources.gpus_per_worker or 1.0),
             pulse=pulse.beat,
         )
         self._data = place(unpack(parcel), self._worker)

@@ -30,6 +30,9 @@ class Worker:
     """Workers of the gang."""
     device: torch.device = CPU
     """Where this worker computes; a GPU carries its index among those the process sees."""
+    memory_share: float = 1.0
+    """How much of the GPU's memory this process may take; what it asks beyond that is out of
+    memory, for this trial alone."""
     threads: int = 1
     """Threads of one operation on the CPU: part of what makes a curve repeatable."""
     pulse: Callable[[], None] = unheard
@@ -53,6 +56,7 @@ def join(worker: Worker, *, init_method: str) -> None:
     _announce(worker)
     if worker.device.type == "cuda":
         torch.cuda.set_device(worker.device)
+        torch.cuda.set_per_process_memory_fraction(worker.memory_share, worker.device)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     import deepspeed
