@@ -249,9 +249,9 @@ def test_a_batch_in_pieces_has_the_same_terms_and_gradients_where_a_method_says_
     for rows in torch.arange(11).split(4):
         terms = cut.losses(data.train.take(rows), Progress(2, 9))
         (sum(terms.values()) * len(rows) / 11).backward()
-        found = {term: found[term] + float(value) * len(rows) / 11 for term, value in terms.items()}
+        found = {term: found[term] + value.item() * len(rows) / 11 for term, value in terms.items()}
     assert found == pytest.approx(
-        {term: float(value) for term, value in expected.items()}, abs=1e-5
+        {term: value.item() for term, value in expected.items()}, abs=1e-5
     )
     for one, other in zip(cut.parameters(), whole.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)
