@@ -44,6 +44,8 @@ SAVING = [{"epoch": epoch, "what": "wait", "rank": 0} for epoch in range(1, 11)]
 was slow at its end, or there was none: how fast trials are decides how often they report."""
 LINGERING = [*SAVING, *[{"epoch": 11, "what": "wait", "rank": 0}] * 6]
 """And that leave time to do something to it afterwards."""
+PLANNED_AGAIN = 4
+"""Trial that runs out of memory once."""
 Deeds = list[dict[str, Any]]
 
 
@@ -128,7 +130,7 @@ def faulty(bench: Callable[[], Bench], sound: Record) -> Bench:
             ],
             2: [{"epoch": 3, "what": "be NaN"}],
             3: [{"epoch": 2, "what": "fail", "rank": 1}],
-            4: [{"epoch": 2, "what": "run out of memory"}],
+            PLANNED_AGAIN: [{"epoch": 2, "what": "run out of memory"}],
             5: [{"epoch": 4, "what": "sleep", "rank": 1}],
             6: [{"epoch": 2, "what": what, "rank": 0} for what in ("sleep", "loop", "freeze")],
             7: [{"epoch": 2, "what": "die", "rank": 0, "always": True}],
@@ -218,15 +220,30 @@ def test_whatever_happens_to_trials_the_others_get_their_endings(sound: Record, 
     assert states == [Completed()] * 9
     found = faulty.record().trials
     failed = {t.number: t.state.reason for t in found if isinstance(t.state, Failed)}
-    assert failed == {2: "nan", 3: "error", 4: "oom", 6: "hang", 7: "lost"}
+    assert failed == {2: "nan", 3: "error", 6: "hang", 7: "lost"}
     assert all(t.state == Completed() for t in found if t.number not in failed)
     assert [t.attempts for t in found] == [2, 0, 0, 0, 0, 1, 3, 3, 0]
 
 
 def test_every_curve_is_that_of_the_undisturbed_study_bit_for_bit(sound: Record, faulty: Bench):
     for undisturbed, trial in zip(sound.trials, faulty.record().trials, strict=True):
-        assert_same_curve(undisturbed, trial)
+        if trial.number != PLANNED_AGAIN:
+            assert_same_curve(undisturbed, trial)
     assert faulty.record().trials[2].epoch == 2
+
+
+def test_a_trial_that_ran_out_of_memory_completes_with_another_plan(sound: Record, faulty: Bench):
+    undisturbed, trial = (one.trials[PLANNED_AGAIN] for one in (sound, faulty.record()))
+    assert trial.state == Completed()
+    assert len(trial.segments) == 1
+    for (epoch, values), (same_epoch, expected) in zip(
+        curve(trial), curve(undisturbed), strict=True
+    ):
+        assert epoch == same_epoch
+        assert values == pytest.approx(expected, abs=1e-3)
+    log = faulty.log(f"trial-{PLANNED_AGAIN:04d}.log")
+    plans = "ZeRO stage {}, micro-batches of 75".format
+    assert f"out of memory with {plans(0)}; again with {plans(1)}: RuntimeError" in log
 
 
 def test_a_killed_worker_and_a_killed_gang_cost_what_was_trained_since_the_checkpoint(

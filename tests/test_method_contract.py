@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +19,8 @@ from mmsearch.errors import StudyError
 from mmsearch.methods.base import Method, Progress
 
 EXAMPLE = Path(__file__).parent / "own_method_example.py"
+SEPARATE = {"cpc_weight": 0.0, "pair_mi": "none", "ulg": "off", "contrast_weight": 0.0}
+"""Settings that leave out what the examples of a batch share, where a method has them."""
 METHODS = [*methods.known(), str(EXAMPLE)]
 
 
@@ -223,6 +227,37 @@ def test_two_workers_agree_with_one_on_terms_and_memories(name: str, toy: str) -
                 torch.testing.assert_close(first, second, rtol=0, atol=0, msg=term)
     for one in gang:
         torch.testing.assert_close(one.state_dict(), alone.state_dict())
+
+
+@pytest.mark.parametrize("config", [{}, SEPARATE], ids=["as published", "nothing shared"])
+@every_family
+def test_a_batch_in_pieces_has_the_same_terms_and_gradients_where_a_method_says_so(
+    name: str, toy: str, config: dict[str, Any]
+) -> None:
+    data = TOYS[toy](num_train=11)
+    torch.manual_seed(0)
+    known = methods.schema_of(name).model_fields
+    settings = {key: value for key, value in config.items() if key in known}
+    whole = methods.build(name, settings, data.task).eval()
+    if whole.whole_batch_reason() is not None:
+        assert not settings, "what examples share is off"
+        return
+    cut = deepcopy(whole)
+    expected = whole.losses(data.train, Progress(2, 9))
+    sum(expected.values()).backward()
+    found = dict.fromkeys(expected, 0.0)
+    for rows in torch.arange(11).split(4):
+        terms = cut.losses(data.train.take(rows), Progress(2, 9))
+        (sum(terms.values()) * len(rows) / 11).backward()
+        found = {term: found[term] + value.item() * len(rows) / 11 for term, value in terms.items()}
+    assert found == pytest.approx(
+        {term: value.item() for term, value in expected.items()}, abs=1e-5
+    )
+    for one, other in zip(cut.parameters(), whole.parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(dict(cut.named_buffers()), dict(whole.named_buffers()))
 
 
 @every_method

@@ -248,5 +248,7 @@ class Dispatcher:
                 checkpoint=checkpoint,
                 folder=str(self._shelf.folder(trial.number)),
                 log=str(self._logs / f"trial-{trial.number:04d}.log"),
+                # A machine that ran out of memory ends the gang, which can then say nothing.
+                thrift=trial.attempts if trial.loss == "oom" else 0,
             ),
         )

@@ -102,25 +102,48 @@ class Gang(Trainable):
 
     def _carry_out(self, order: Begin | Go | Save) -> Report:
         if isinstance(order, Begin):
-            self._begin = order
-            self._pace.begin(start_epoch(order.checkpoint))
+            self._take_up(order)
         assert self._begin is not None
         try:
-            if not self._workers:
-                self._assemble()
-            return self._train(order)
+            stretch = self._train(order)
+            while stretch.again and not isinstance(order, Save):
+                order = self._thriftier()
+                stretch = self._train(order)
         except (ray.exceptions.RayError, Hung) as error:
             self.cleanup()
             return Broken(self._begin.number, str(error), _loss(error))
+        # What cannot be saved now goes on later, from the checkpoint before.
+        return Stretch(stretch.number, troubles=stretch.troubles) if stretch.again else stretch
+
+    def _take_up(self, begin: Begin) -> None:
+        self._begin = begin
+        self._pace.begin(start_epoch(begin.checkpoint))
+
+    def _thriftier(self) -> Begin:
+        """The trial at hand once more, from its last checkpoint, with the next plan.
+
+        Where workers are several, what one had sent when memory ran out on another may still be
+        under way, and would meet what is sent next; so they are started anew.
+        """
+        assert self._begin is not None
+        if self._study.resources.workers > 1:
+            self.cleanup()
+        self._take_up(replace(self._begin, thrift=self._begin.thrift + 1))
+        return self._begin
 
     def _train(self, order: Begin | Go | Save) -> Stretch:
+        if not self._workers:
+            self._assemble()
         save = isinstance(order, Save) or self._pace.saving_is_due(monotonic())
         until = self._pace.until()
         replies = self._all("carry_out", order, until=until, save=save)
         stretch, save_seconds = replies[0]
-        failed = next((reply.failed for reply, _ in replies if reply.failed), None)
+        failed = next((reply for reply, _ in replies if reply.failed), None)
         if failed and not stretch.failed:
-            stretch = replace(stretch, finished=False, failed=failed, checkpoint=None)
+            told = {"failed": failed.failed, "again": failed.again}
+            stretch = replace(stretch, finished=False, checkpoint=None, **told)
+        if stretch.checkpoint:
+            self._begin = replace(self._begin, checkpoint=stretch.checkpoint, thrift=0)
         self._pace.trained(stretch.observations)
         if save_seconds:
             self._pace.saved(monotonic(), seconds=save_seconds)

@@ -20,6 +20,8 @@ class Begin:
     """Where the trial's checkpoints go."""
     log: str
     """File that takes what the engines print."""
+    thrift: int = 0
+    """How often memory ran out since that checkpoint: by so many plans the trial is thriftier."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Stretch:
     """Full fidelity or patience."""
     failed: Failed | None = None
     """The trial's own fault; a broken gang is `Broken`."""
+    again: bool = False
+    """Whether it failed for want of memory and there is a thriftier plan for it."""
     checkpoint: Checkpoint | None = None
     """Written at the end of this stretch."""
     troubles: tuple[Trouble, ...] = ()

@@ -14,8 +14,19 @@ from mmsearch.cluster.messages import Begin, Go, Save, Stretch, Trouble
 from mmsearch.cluster.pulse import Pulse
 from mmsearch.cluster.shipping import Parcel, unpack
 from mmsearch.study import Study
-from mmsearch.training import Diverged, Trainer, Unwritten, Worker, ending_of, join, place
-from mmsearch.trial import Checkpoint, Observation, start_epoch
+from mmsearch.training import (
+    Diverged,
+    OutOfMemory,
+    Thrift,
+    Trainer,
+    Unwritten,
+    Worker,
+    ending_of,
+    join,
+    place,
+    plan_of,
+)
+from mmsearch.trial import Checkpoint, Observation
 
 
 class Segments:
@@ -72,7 +83,8 @@ class Segments:
             traceback.print_exc()
             self._close()
             done = tuple(error.observations) if isinstance(error, Diverged) else observations
-            return Stretch(number, done, failed=ending_of(error)), 0.0
+            again = isinstance(error, OutOfMemory) and error.again
+            return Stretch(number, done, failed=ending_of(error), again=again), 0.0
         finished = trainer.finished
         if finished:
             self._close()
@@ -81,13 +93,20 @@ class Segments:
     def _built(self) -> Trainer:
         assert self._begin is not None
         begin = self._begin
-        start = start_epoch(begin.checkpoint)
-        print(f"trial {begin.number} from epoch {start}: {json.dumps(dict(begin.config))}")
+        folder = Path(begin.checkpoint.uri) if begin.checkpoint else None
+        since = plan_of(folder) if folder else None
         trainer = Trainer(
-            self._study, self._data, begin.config, seed=begin.seed, worker=self._worker
+            self._study,
+            self._data,
+            begin.config,
+            seed=begin.seed,
+            worker=self._worker,
+            thrift=Thrift(begin.thrift, since),
         )
-        if begin.checkpoint:
-            trainer.load(Path(begin.checkpoint.uri))
+        if folder and (since is None or trainer.plan.continues(since)):
+            trainer.load(folder)
+        config = json.dumps(dict(begin.config))
+        print(f"trial {begin.number} from epoch {trainer.epoch}, {trainer.plan}: {config}")
         return trainer
 
     def _trained(self, trainer: Trainer, until: int, *, warm: bool) -> tuple[Observation, ...]:

@@ -185,6 +185,10 @@ class Baseline(Method):
             return nn.functional.cross_entropy(prediction, batch.target)
         return nn.functional.l1_loss(prediction, batch.target)
 
+    def whole_batch_reason(self) -> str | None:
+        """Nothing: every example counts by itself."""
+        return None
+
     def parameter_groups(self) -> list[ParameterGroup]:
         """One group, `all`."""
         config = self.config

@@ -286,6 +286,12 @@ class M3CoL(Method):
             ]
         return config.contrast_weight * torch.stack(terms).sum()
 
+    def whole_batch_reason(self) -> str | None:
+        """Contrast and mixup, where they are on."""
+        if self.config.contrast_weight > 0:
+            return "contrasts the examples of a batch"
+        return "mixes the examples of a batch" if self.config.label_mixup != "off" else None
+
     def parameter_groups(self) -> list[ParameterGroup]:
         """`all`, and `text` for that modality's classifier where it learns at a rate of its own."""
         config = self.config

@@ -333,6 +333,14 @@ class MIM(Method):
         two = self.config.update == "two_steps"
         return 'steps its UPN twice a batch (update = "two_steps")' if two else None
 
+    def whole_batch_reason(self) -> str | None:
+        """Who teaches, if that is decided for a batch."""
+        config = self.config
+        guided = config.intra_weight > 0 or config.inter_weight > 0
+        if config.kgs_granularity == "batch" and guided:
+            return 'compares the mean errors of a batch (kgs_granularity = "batch")'
+        return None
+
 
 class Head(nn.Module):
     """One modality's linear prediction."""

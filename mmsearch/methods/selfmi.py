@@ -346,6 +346,12 @@ class SelfMI(Method):
             return (main,)
         return Phase("mi", ("mi",), self.config.mmilb_share), main
 
+    def whole_batch_reason(self) -> str | None:
+        """Mutual information and label generation, where they are on."""
+        if self.cpc is not None or self.pair_cpc is not None or self.mmilb is not None:
+            return "estimates mutual information over a batch"
+        return "generates labels from a batch" if self.memory is not None else None
+
 
 def _check(task: Task) -> None:
     """Raises StudyError for classes, or a task without two of the modalities or with others."""

@@ -4,14 +4,19 @@ Always a DeepSpeed engine, on CPUs and GPUs, with one worker and several. DeepSp
 imported when a gang is joined, or a `[deepspeed]` table checked.
 """
 
-from mmsearch.training.endings import Diverged, Unwritten, ending_of
+from mmsearch.training.checkpoint import plan_of
+from mmsearch.training.endings import Diverged, OutOfMemory, Unwritten, ending_of
 from mmsearch.training.loop import train
+from mmsearch.training.plan import Plan, Thrift
 from mmsearch.training.settings import check
 from mmsearch.training.trainer import Trainer, place
 from mmsearch.training.worker import Worker, join, leave
 
 __all__ = [
     "Diverged",
+    "OutOfMemory",
+    "Plan",
+    "Thrift",
     "Trainer",
     "Unwritten",
     "Worker",
@@ -20,5 +25,6 @@ __all__ = [
     "join",
     "leave",
     "place",
+    "plan_of",
     "train",
 ]

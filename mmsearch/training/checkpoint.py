@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 
 from mmsearch.errors import Problem, TrainingError, reason_of
 from mmsearch.training.engine import Engines
+from mmsearch.training.plan import Plan
 from mmsearch.training.writing import Writing
 
 FINGERPRINT = "mmsearch.json"
@@ -75,6 +76,7 @@ def save(
     best: Mapping[str, Tensor],
     *,
     fingerprint: Fingerprint,
+    plan: Plan,
 ) -> None:
     """Writes a checkpoint; called by all workers, for which the folder must be the same one.
 
@@ -86,7 +88,8 @@ def save(
 
     def finish() -> None:
         torch.save(dict(best), partial / BEST)
-        (partial / FINGERPRINT).write_text(json.dumps(asdict(fingerprint), indent=2) + "\n")
+        about = {**asdict(fingerprint), "plan": asdict(plan)}
+        (partial / FINGERPRINT).write_text(json.dumps(about, indent=2) + "\n")
         _move(partial, folder)
 
     try:
@@ -104,6 +107,14 @@ def save(
     finally:
         if engines.worker.rank == 0:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def plan_of(folder: Path) -> Plan | None:
+    """The plan that a checkpoint was written under; None where it does not say."""
+    try:
+        return Plan(**json.loads((folder / FINGERPRINT).read_text())["plan"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load(

@@ -23,6 +23,15 @@ class Diverged(Exception):  # noqa: N818  an ending, not an error
         return type(self), (self.epoch, self.name, self.observations)
 
 
+class OutOfMemory(Exception):  # noqa: N818  an ending, or none if there is another plan
+    """There is too little memory for a trial as it is planned."""
+
+    def __init__(self, message: str, *, again: bool) -> None:
+        super().__init__(message)
+        self.again = again
+        """Whether it can be taken up again with a thriftier plan."""
+
+
 class Unwritten(Exception):  # noqa: N818  what the world does, not a mistake of use
     """A checkpoint could not be written, on one worker or another; training may go on."""
 
@@ -32,12 +41,14 @@ def ending_of(error: BaseException) -> Failed:
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, Diverged):
         return Failed("nan", str(error))
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _says_out_of_memory(error):
-        return Failed("oom", message)
-    return Failed("error", message)
+    if isinstance(error, OutOfMemory):
+        return Failed("oom", str(error))
+    return Failed("oom" if means_out_of_memory(error) else "error", message)
 
 
-def _says_out_of_memory(error: BaseException) -> bool:
-    """Whether a library's own exception means it: cuDNN, cuBLAS and the CPU's allocator do so."""
+def means_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says so, also one of cuDNN, cuBLAS or the CPU's allocator."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
     words = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

@@ -7,7 +7,8 @@ as tensors until `Meter.read`.
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import ceil
 from time import perf_counter
 
@@ -19,7 +20,7 @@ from mmsearch.batch import Batch
 from mmsearch.methods.base import MethodConfig, Progress, alone
 from mmsearch.seeds import Seed
 from mmsearch.training.engine import Engines, Pass
-from mmsearch.training.gather import Share
+from mmsearch.training.gather import Share, ungathered
 from mmsearch.training.worker import Worker
 
 
@@ -74,6 +75,8 @@ class Epochs:
     config: MethodConfig
     max_epochs: int
     seed: Seed
+    micro_batch: int
+    """Most examples of a batch that go through the network at once, on one worker."""
 
     def run(self, epoch: int) -> dict[str, float]:
         """Trains one epoch (1-based) and returns its `train/` curves.
@@ -115,24 +118,36 @@ class Epochs:
             # Gradients that would be thrown away are not computed; memories see the batch anyway.
             dropped = index > whole and self.config.accumulation_tail == "drop"
             with torch.set_grad_enabled(not dropped):
-                self._forward_backward(one, rows, share, progress, meter)
+                self._gradients(one, rows, share, progress, meter)
             if not dropped and (index % group == 0 or index == len(batches)):
                 self._step(one, meter)
             self.engines.worker.pulse()
 
-    def _forward_backward(
+    def _gradients(
         self, one: Pass, rows: Int[Tensor, " batch"], share: Share, progress: Progress, meter: Meter
     ) -> None:
-        batch = self.engines.take(self.train, share.of(rows))
-        loss, terms = one.engine(batch, progress, share.weight)
+        """Adds the gradients of a batch to those that the next step takes."""
+        pieces = share.pieces(self.micro_batch)
+        if len(pieces) > 1:
+            progress = replace(progress, gather=ungathered)
+        terms = [
+            self._forward_backward(one, piece.of(rows), piece.weight, progress) for piece in pieces
+        ]
+        meter.loss(self.engines.learner.terms, reduce(torch.add, terms), share.total)
+
+    def _forward_backward(
+        self, one: Pass, rows: Int[Tensor, " piece"], weight: float, progress: Progress
+    ) -> Float[Tensor, " terms"]:
+        batch = self.engines.take(self.train, rows)
+        loss, terms = one.engine(batch, progress, weight)
         if torch.is_grad_enabled():
             one.engine.backward(loss)
         learner = self.engines.learner
-        meter.loss(learner.terms, terms, share.total)
         seen, learner.seen = learner.seen, None
         assert seen is not None, "a batch was just trained on"
         with torch.no_grad():
             learner.method.after_backward(seen, progress)
+        return terms
 
     def _step(self, one: Pass, meter: Meter) -> None:
         one.engine.step()

@@ -17,6 +17,22 @@ from mmsearch.training.worker import Worker
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Rows of a batch that one worker takes through the network at once."""
+
+    start: int
+    """Position in the batch of the first."""
+    size: int
+    """How many, the borrowed one not counted."""
+    weight: float
+    """What a mean over them is multiplied by, as in `Share.weight`."""
+
+    def of(self, rows: Int[Tensor, " total"]) -> Int[Tensor, " piece"]:
+        """These rows; the batch's first row where there are none."""
+        return rows[self.start : self.start + self.size] if self.size else rows[:1]
+
+
+@dataclass(frozen=True)
 class Share:
     """One worker's part of a batch of `total` rows."""
 
@@ -50,11 +66,29 @@ class Share:
 
         The mean of the products over workers is then the mean over the batch.
         """
-        return self.size * self.worker.world_size / self.total
+        return self._weight(self.size)
 
     def of(self, rows: Int[Tensor, " total"]) -> Int[Tensor, " part"]:
         """This worker's rows; the batch's first row where the part is empty."""
-        return rows[self.start : self.start + self.size] if self.size else rows[:1]
+        return Piece(self.start, self.size, self.weight).of(rows)
+
+    def pieces(self, micro_batch: int) -> tuple[Piece, ...]:
+        """This worker's part in pieces of at most so many rows.
+
+        All workers have as many, since gradients are reduced after each; the sum over pieces of
+        the products with their weights, averaged over workers, is the mean over the batch.
+        """
+        count = -(-max(self.sizes) // micro_batch)
+        base, extra = divmod(self.size, count)
+        starts = [self.start + base * index + min(index, extra) for index in range(count)]
+        sizes = [base + (index < extra) for index in range(count)]
+        return tuple(
+            Piece(start, size, self._weight(size))
+            for start, size in zip(starts, sizes, strict=True)
+        )
+
+    def _weight(self, size: int) -> float:
+        return size * self.worker.world_size / self.total
 
     def gather(self, value: Shaped[Tensor, "part ..."]) -> Shaped[Tensor, "total ..."]:
         """The same tensor of all workers, along dimension 0, in the order of the batch.
@@ -67,6 +101,11 @@ class Share:
         if value.dtype == torch.bool:
             return self.gather(value.to(torch.uint8)).to(torch.bool)
         return _Gather.apply(value, self)
+
+
+def ungathered(_: Tensor) -> Tensor:
+    """The `gather` of a piece, for a method that has said that it needs no batch as a whole."""
+    raise AssertionError("a method without a whole_batch_reason() gathers nothing")
 
 
 class _Gather(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from mmsearch.datasets.task import SearchData
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
-from mmsearch.training.endings import ending_of
+from mmsearch.training.endings import OutOfMemory, ending_of
+from mmsearch.training.plan import Thrift
 from mmsearch.training.trainer import Trainer
 from mmsearch.training.worker import Worker, join, joined, leave
 from mmsearch.trial import Completed, Ending, Observation, Stopped, Verdict
@@ -28,6 +29,8 @@ def train(
 ) -> Ending:
     """Trains one configuration in this process until it is completed, stopped or failed.
 
+    Where memory runs out it begins again with a thriftier plan; epochs are reported once.
+
     Args:
         study: what to train and for how long; on a GPU unless there is none, or
             `gpus_per_worker` is 0.
@@ -42,12 +45,32 @@ def train(
     """
     assert study.resources.workers == 1, "a gang of several workers is the cluster's to start"
     worker = Worker(device=_device(study), threads=torch.get_num_threads())
+    fresh, thrift = _Fresh(report), Thrift()
     with _gang_of_one(worker):
-        trainer = Trainer(study, data, config, seed=seed, worker=worker)
-        try:
-            return _run(trainer, report, folder)
-        finally:
-            trainer.close()
+        while True:
+            try:
+                trainer = Trainer(study, data, config, seed=seed, worker=worker, thrift=thrift)
+                with closing(trainer):
+                    return _run(trainer, fresh, folder)
+            except OutOfMemory as error:
+                if not error.again:
+                    return ending_of(error)
+                print(error)
+            thrift = Thrift(thrift.steps + 1)
+
+
+class _Fresh:
+    """A report to somebody who has been told of some epochs already."""
+
+    def __init__(self, report: Callable[[Observation], Verdict]) -> None:
+        self._report = report
+        self._epoch = 0
+
+    def __call__(self, observation: Observation) -> Verdict:
+        if observation.epoch <= self._epoch:
+            return Verdict.CONTINUE
+        self._epoch = observation.epoch
+        return self._report(observation)
 
 
 def _device(study: Study) -> torch.device:
@@ -80,6 +103,8 @@ def _run(trainer: Trainer, report: Callable[[Observation], Verdict], folder: Pat
                     ending = Stopped(observation.epoch)
         if folder is not None:
             trainer.save(folder)
+    except OutOfMemory:
+        raise
     except Exception as error:  # noqa: BLE001  whatever a method raises ends its trial alone
         return ending_of(error)
     return ending

@@ -80,6 +80,12 @@ def stage(study: Study) -> int:
     return found if isinstance(found, int) else 0
 
 
+def offloads(study: Study) -> bool:
+    """Whether the study has the optimiser's state in the machine's memory."""
+    found = _table(study, "zero_optimization").get("offload_optimizer")
+    return isinstance(found, Mapping) and found.get("device") in {"cpu", "nvme"}
+
+
 def dtype(study: Study) -> torch.dtype:
     """Type of weights and inputs; autocast keeps both in float32."""
     if _enabled(study, "bf16"):

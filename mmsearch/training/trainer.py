@@ -3,7 +3,9 @@
 import ctypes
 import gc
 import json
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from math import isfinite
@@ -22,10 +24,12 @@ from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.training import checkpoint, engine, rates, settings
 from mmsearch.training.checkpoint import Fingerprint, Standing
-from mmsearch.training.endings import Diverged
+from mmsearch.training.endings import Diverged, OutOfMemory, ending_of, means_out_of_memory
 from mmsearch.training.epoch import Epochs
 from mmsearch.training.evaluation import evaluate
 from mmsearch.training.front import Front
+from mmsearch.training.memory import at_hand, fitting, weights
+from mmsearch.training.plan import Plan, Plans, Thrift, choose
 from mmsearch.training.worker import Worker
 from mmsearch.trial import Observation
 
@@ -41,10 +45,20 @@ class Trainer:
         *,
         seed: Seed,
         worker: Worker,
+        thrift: Thrift | None = None,
     ) -> None:
         """Builds the method and its engines; the worker has joined its gang.
 
+        Args:
+            study: what to train; its ZeRO stage may be raised where memory is short.
+            data: train and valid.
+            config: the method's complete configuration.
+            seed: root of all its streams.
+            worker: one of the gang.
+            thrift: with which of its plans to begin.
+
         Raises:
+            OutOfMemory: also from `advance` and `load`; the trainer is of no use then.
             TrainingError: the method's phases or the objective's metric do not suit the study.
             StudyError: `config` is not one of the method's.
         """
@@ -57,16 +71,30 @@ class Trainer:
         own = backbones.seen(data, checked)
         torch.manual_seed(seed.stream("weights"))
         method = methods.build(study.method, config, own.task)
-        self._study = study
+        rows = min(method.config.batch_size, len(own.train))
+        fits = fitting(weights(study, method, under), worker, at_hand(worker))
+        self._plans = choose(study, method, worker, rows=rows, thrift=thrift or Thrift(), fits=fits)
+        self._study = study = self.plan.of(study)
         self._config = method.config
         self._data = place(own, worker)
         self._seed = seed
-        self._engines = engine.build(study, method, under, worker)
+        with self._in_memory():
+            self._engines = engine.build(study, method, under, worker)
         self._epochs = Epochs(
-            self._engines, self._data.train, method.config, study.budget.max_epochs, seed
+            self._engines,
+            self._data.train,
+            method.config,
+            study.budget.max_epochs,
+            seed,
+            self.plan.micro_batch,
         )
         self._standing = Standing(epoch=0, best_epoch=0, best_value=None)
         self._best: dict[str, Tensor] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """How the trial lies in memory."""
+        return self._plans.current
 
     @property
     def epoch(self) -> int:
@@ -94,7 +122,8 @@ class Trainer:
         observations: list[Observation] = []
         while self.epoch < until and not self.finished:
             started = perf_counter()
-            found = self._train_and_evaluate(self.epoch + 1)
+            with self._in_memory():
+                found = self._train_and_evaluate(self.epoch + 1)
             broken = [name for name in self._watched(found) if not isfinite(found[name])]
             if broken:
                 raise Diverged(self.epoch + 1, broken[0], observations)
@@ -110,7 +139,12 @@ class Trainer:
         last = self._study.objective.epoch == "last"
         best = checkpoint.weights(self._engines) if last else self._best
         checkpoint.save(
-            folder, self._engines, self._standing, best, fingerprint=self._fingerprint()
+            folder,
+            self._engines,
+            self._standing,
+            best,
+            fingerprint=self._fingerprint(),
+            plan=self.plan,
         )
 
     def load(self, folder: Path) -> None:
@@ -120,9 +154,10 @@ class Trainer:
             TrainingError: the folder is not a checkpoint of this very trial on as many workers.
         """
         assert self.epoch == 0, "a checkpoint is loaded into a new trainer"
-        self._standing, self._best = checkpoint.load(
-            folder, self._engines, fingerprint=self._fingerprint()
-        )
+        with self._in_memory():
+            self._standing, self._best = checkpoint.load(
+                folder, self._engines, fingerprint=self._fingerprint()
+            )
 
     def close(self) -> None:
         """Frees what the engines hold; the trainer is of no use afterwards."""
@@ -133,6 +168,18 @@ class Trainer:
         _give_back()
         if on_gpu:
             torch.cuda.empty_cache()
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        """Raises OutOfMemory for whatever exception means it."""
+        try:
+            yield
+        except Exception as error:
+            if not means_out_of_memory(error):
+                raise
+            # They hold what the step had made, which the next plan needs the memory of.
+            traceback.clear_frames(error.__traceback__)
+            raise _out_of_memory(self._plans, error) from error
 
     def _train_and_evaluate(self, epoch: int) -> dict[str, float]:
         schedule, watched = self._config.lr_schedule, self._standing.watched
@@ -171,6 +218,15 @@ class Trainer:
             stage=self._engines.stage,
             dtype=str(self._engines.dtype),
         )
+
+
+def _out_of_memory(plans: Plans, error: Exception) -> OutOfMemory:
+    cause = ending_of(error).message
+    if plans.thriftier:
+        told = f"out of memory with {plans.current}; again with {plans.thriftier}: {cause}"
+        return OutOfMemory(told, again=True)
+    tried = f"; tried {'; '.join(map(str, plans.tried))}" if len(plans.tried) > 1 else ""
+    return OutOfMemory(cause + tried, again=False)
 
 
 def _set_aside() -> None:
