@@ -33,7 +33,8 @@ class Worker:
     threads: int = 1
     """Threads of one operation on the CPU: part of what makes a curve repeatable."""
     pulse: Callable[[], None] = unheard
-    """Called after every batch of training and evaluation: a sign that this process goes on."""
+    """Called after all that is computed at once, in training and evaluation: a sign that this
+    process goes on."""
 
 
 def join(worker: Worker, *, init_method: str) -> None:
@@ -56,8 +57,8 @@ def join(worker: Worker, *, init_method: str) -> None:
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     import deepspeed
-    from torch import _dynamo  # noqa: F401
     from deepspeed.ops import __compatible_ops__
+    from torch import _dynamo  # noqa: F401
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     # Compiling the shared-memory operator takes minutes and leaves a lock behind when killed.
