@@ -94,7 +94,7 @@ class FakeLedger:
     def lost(self, number: int, loss: Loss = "lost") -> bool:
         self.claimed.remove(number)
         attempts = self.trials[number].attempts + 1
-        self._change(number, attempts=attempts)
+        self._change(number, attempts=attempts, loss=loss)
         if attempts >= 3:
             self._change(number, state=Failed(loss, ""))
         return attempts < 3
@@ -273,6 +273,16 @@ def test_a_trial_that_hung_three_times_fails_by_that(tmp_path):
         lab.mail.clear()
         lab.dispatcher.reported("gang-0", Broken(0, "no worker moves", "hang"))
     assert lab.ledger.trials[0].state == Failed("hang", "")
+
+
+@pytest.mark.parametrize(("loss", "thrift"), [("oom", [0, 1, 2]), ("lost", [0, 0, 0])])
+def test_a_trial_whose_machine_ran_out_of_memory_is_planned_thriftier(tmp_path, loss, thrift):
+    lab = Laboratory(tmp_path, trials=1, gangs=1)
+    found = [lab.mail.pop("gang-0").thrift]
+    for _ in range(2):
+        lab.dispatcher.reported("gang-0", Broken(0, "a worker was killed", loss))
+        found.append(lab.mail.pop("gang-0").thrift)
+    assert found == thrift
 
 
 def test_winding_down_saves_what_runs_and_leaves_it_to_be_resumed(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import toy_training as toy
 from test_plan import DATA, EPOCHS, NO_DROPOUT, scarce, study, trainer
 from toy_gang import Gang as Processes
@@ -16,7 +17,7 @@ from mmsearch.cluster.pulse import PATIENCE, Pulse
 from mmsearch.cluster.segment import Segments
 from mmsearch.cluster.shipping import pack
 from mmsearch.study import Resources
-from mmsearch.training import Plan, Thrift, Worker
+from mmsearch.training import Plan, Thrift, Worker, checkpoint
 from mmsearch.trial import Checkpoint
 
 Curve = list[dict[str, float]]
@@ -111,15 +112,12 @@ def without_room_to_save(worker: Worker, folder: Path) -> Stretch:
     gang = Here(worker)
     gang._carry_out(begin(folder))
     with pytest.MonkeyPatch.context() as patch:
-        (segments,) = gang._workers
-        patch.setattr(segments._trainer, "save", scarcely)
+        patch.setattr(checkpoint, "save", scarcely)
         return gang._carry_out(Save())
 
 
-def scarcely(_: Path) -> None:
-    from mmsearch.training import OutOfMemory
-
-    raise OutOfMemory("out of memory", again=True)
+def scarcely(*_: Any, **__: Any) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def resumed(worker: Worker, folder: Path, since: Plan, thrift: int) -> tuple[list[int], str]:
@@ -127,9 +125,9 @@ def resumed(worker: Worker, folder: Path, since: Plan, thrift: int) -> tuple[lis
     with trainer(worker, thrift=Thrift(since=since)) as before:
         before.advance(1)
         before.save(folder / "c")
-    checkpoint = Checkpoint(str(folder / "c"), 1, worker.world_size)
+    written = Checkpoint(str(folder / "c"), 1, worker.world_size)
     gang = Here(worker)
-    first = gang._carry_out(begin(folder, checkpoint=checkpoint, thrift=thrift))
+    first = gang._carry_out(begin(folder, checkpoint=written, thrift=thrift))
     (segments,) = gang._workers
     plan = str(segments._trainer.plan) if segments._trainer else "done"
     return [observation.epoch for observation in first.observations], plan
@@ -140,6 +138,7 @@ def close(found: Curve, expected: Curve, tolerance: float) -> None:
         assert left == pytest.approx(right, abs=tolerance, rel=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan", [Plan(stage, rows) for stage in range(4) for rows in (4, 3, 1)], ids=str
 )

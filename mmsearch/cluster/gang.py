@@ -138,9 +138,11 @@ class Gang(Trainable):
         until = self._pace.until()
         replies = self._all("carry_out", order, until=until, save=save)
         stretch, save_seconds = replies[0]
-        failed = next((reply for reply, _ in replies if reply.failed), None)
-        if failed and not stretch.failed:
-            told = {"failed": failed.failed, "again": failed.again}
+        faults = [reply for reply, _ in replies if reply.failed]
+        if faults:
+            # Where memory ran out on one, the others may tell of what that did to them.
+            first = next((fault for fault in faults if fault.again), faults[0])
+            told = {"failed": first.failed, "again": first.again}
             stretch = replace(stretch, finished=False, checkpoint=None, **told)
         if stretch.checkpoint:
             self._begin = replace(self._begin, checkpoint=stretch.checkpoint, thrift=0)

@@ -162,8 +162,8 @@ class Method(nn.Module, ABC):
         """What this method, as configured, does that needs a batch in one piece; None if nothing.
 
         None promises that each term is a mean over examples, each of which counts by itself, or
-        knows nothing of them, and that they share no memory and no random draw. Training may then take
-        a batch piece by piece where memory is short; else it never does. The end of a sentence
+        knows nothing of them, and that they share no memory and no random draw. Training may then
+        take a batch piece by piece where memory is short; else it never does. The end of a sentence
         that begins with the method's name.
         """
         return "has not said that it can do without"

@@ -121,7 +121,6 @@ class Epochs:
                 self._gradients(one, rows, share, progress, meter)
             if not dropped and (index % group == 0 or index == len(batches)):
                 self._step(one, meter)
-            self.engines.worker.pulse()
 
     def _gradients(
         self, one: Pass, rows: Int[Tensor, " batch"], share: Share, progress: Progress, meter: Meter
@@ -147,6 +146,7 @@ class Epochs:
         assert seen is not None, "a batch was just trained on"
         with torch.no_grad():
             learner.method.after_backward(seen, progress)
+        self.engines.worker.pulse()
         return terms
 
     def _step(self, one: Pass, meter: Meter) -> None:

@@ -58,7 +58,7 @@ class Trainer:
             thrift: with which of its plans to begin.
 
         Raises:
-            OutOfMemory: also from `advance` and `load`; the trainer is of no use then.
+            OutOfMemory: also from `advance`, `save` and `load`; the trainer is of no use then.
             TrainingError: the method's phases or the objective's metric do not suit the study.
             StudyError: `config` is not one of the method's.
         """
@@ -137,15 +137,16 @@ class Trainer:
         Called by all workers; all must see the folder, and what it held is replaced.
         """
         last = self._study.objective.epoch == "last"
-        best = checkpoint.weights(self._engines) if last else self._best
-        checkpoint.save(
-            folder,
-            self._engines,
-            self._standing,
-            best,
-            fingerprint=self._fingerprint(),
-            plan=self.plan,
-        )
+        with self._in_memory():
+            best = checkpoint.weights(self._engines) if last else self._best
+            checkpoint.save(
+                folder,
+                self._engines,
+                self._standing,
+                best,
+                fingerprint=self._fingerprint(),
+                plan=self.plan,
+            )
 
     def load(self, folder: Path) -> None:
         """Goes on from a checkpoint; called by all workers before the first epoch.

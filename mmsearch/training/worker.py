@@ -36,7 +36,8 @@ class Worker:
     threads: int = 1
     """Threads of one operation on the CPU: part of what makes a curve repeatable."""
     pulse: Callable[[], None] = unheard
-    """Called after every batch of training and evaluation: a sign that this process goes on."""
+    """Called after all that is computed at once, in training and evaluation: a sign that this
+    process goes on."""
 
 
 def join(worker: Worker, *, init_method: str) -> None:
