@@ -60,9 +60,11 @@ def at_hand(worker: Worker) -> int | None:
     """
     if worker.device.type != "cuda":
         return None
-    free, _ = torch.cuda.mem_get_info(worker.device)
-    cached = torch.cuda.memory_reserved(worker.device) - torch.cuda.memory_allocated(worker.device)
-    least = torch.tensor([free + cached], dtype=torch.int64, device=worker.device)
+    free, total = torch.cuda.mem_get_info(worker.device)
+    taken = torch.cuda.memory_allocated(worker.device)
+    cached = torch.cuda.memory_reserved(worker.device) - taken
+    own = int(worker.memory_share * total) - taken
+    least = torch.tensor([min(free + cached, own)], dtype=torch.int64, device=worker.device)
     if worker.world_size > 1:
         distributed.all_reduce(least, op=distributed.ReduceOp.MIN)
     return int(least)
