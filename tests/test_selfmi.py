@@ -169,9 +169,11 @@ def test_a_variant_moves_every_weight_that_it_has(config: dict[str, Any]):
 
 @every_variant
 def test_two_workers_agree_with_one_in_a_variant(config: dict[str, Any]):
-    train = toy_data().train.take(torch.arange(11))
+    # Other rows each time: what is remembered twice makes a covariance that rounding decides.
+    batches = toy_data().train
     alone, *gang = (built(**config) for _ in range(3))
-    for epoch in (1, 1, 1, 2, 3):
+    for visited, epoch in enumerate((1, 1, 1, 2, 3)):
+        train = batches.take(torch.arange(11) + 11 * visited)
         expected = visit(alone, train, epoch)
         found = train_on_two_workers(gang, train, epoch=epoch)
         for name, value in expected.items():
@@ -221,6 +223,17 @@ def test_a_dataset_that_selfmi_cannot_take_is_refused(modalities: tuple[str, ...
         methods.build("selfmi", {}, other)
 
 
+def autocasts_lstms() -> bool:
+    """Not every processor has a kernel for them."""
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.nn.LSTM(2, 2)(torch.zeros(1, 1, 2))
+    except RuntimeError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not autocasts_lstms(), reason="this processor runs no LSTM in bfloat16")
 def test_autocasting_keeps_losses_in_float32():
     method, train = built(pair_mi="mmilb"), toy_data().train
     for rows in torch.arange(48).split(16):
