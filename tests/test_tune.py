@@ -72,7 +72,7 @@ def test_a_search_leaves_a_record_a_table_a_best_configuration_curves_and_logs(t
     assert len(rows(tmp_path)) == 5
     assert sorted(path.name for path in (folder / "tensorboard").glob("trial-*"))[0] == "trial-0000"
     log = (folder / "logs" / "trial-0000.log").read_text()
-    assert "trial 0 from epoch 0: {" in log
+    assert "trial 0 from epoch 0, ZeRO stage 0, micro-batches of 32: {" in log
     assert "epoch 3  " in log
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
     assert kept == {"trial-0000", f"trial-{found.incumbent.number:04d}"}

@@ -68,11 +68,11 @@ class Stretch:
     """Full fidelity or patience."""
     failed: Failed | None = None
     """The trial's own fault; a broken gang is `Broken`."""
-    again: bool = False
-    """Whether it failed for want of memory and there is a thriftier plan for it."""
     checkpoint: Checkpoint | None = None
     """Written at the end of this stretch."""
     troubles: tuple[Trouble, ...] = ()
+    again: bool = False
+    """Whether it failed for want of memory and there is a thriftier plan for it."""
 
 
 @dataclass(frozen=True)
