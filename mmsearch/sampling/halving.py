@@ -31,30 +31,22 @@ def decide(own: float, values: Sequence[float], *, reduction: int, direction: Di
     return Verdict.CONTINUE if goes_on else Verdict.STOP
 
 
-def judge(study: Study, trials: Sequence[Trial], number: int, rung: int) -> Verdict:
-    """Whether one of these trials goes on past a rung that it has reached."""
-    values = reached(trials, rung)
-    return decide(
-        values[number],
-        list(values.values()),
-        reduction=study.scheduler.reduction,
-        direction=study.objective.direction,
-    )
-
-
 class Standings:
     """The values that the rungs of a study have so far, in order, for those who ask often.
 
     Args:
         study: rungs, reduction and direction.
+        trials: what has come of them so far.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, trials: Iterable[Trial] = ()) -> None:
         self._study = study
         self._values: dict[int, list[float]] = {
             rung: [] for rung in study.scheduler.rungs(study.budget.max_epochs)
         }
         self._there: dict[int, set[int]] = {rung: set() for rung in self._values}
+        for trial in trials:
+            self.note(trial)
 
     def note(self, trial: Trial) -> None:
         """What has come of a trial; a value that is known already is not counted again."""

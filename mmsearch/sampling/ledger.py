@@ -273,10 +273,8 @@ class Ledger:
         study, trials = as_single(self._study, [*known, trial], trial.number)
         if self._promotes:
             return Standings(study, trials).judge(trial.number)
-        stop = any(
-            halving.judge(study, trials, trial.number, rung) is Verdict.STOP for rung in rungs
-        )
-        return Verdict.STOP if stop else Verdict.CONTINUE
+        *rivals, now = trials
+        return halving.Standings(study, rivals).judge({rung: now.rungs[rung] for rung in rungs})
 
     @property
     def _promotes(self) -> bool:
