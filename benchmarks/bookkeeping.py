@@ -127,7 +127,7 @@ def measured(trials: int, folder: Path, *, on_disk: bool, files: bool) -> tuple[
     study = replace(STUDY, budget=replace(STUDY.budget, trials=trials))
     ledger = _journal(study, folder) if on_disk else in_memory(study)
     clock = Clock()
-    listeners: list[Listener] = [clock, *(_files(ledger, folder) if files else ())]
+    listeners: list[Listener] = [clock, *(everything(ledger, folder) if files else ())]
     full = study.budget.max_epochs
     with ledger, mock.patch.object(proposals, "propose", clock.propose):
         Gangs(ledger, folder, listeners, ends=(*study.scheduler.rungs(full), full)).run()
@@ -144,13 +144,14 @@ def observations(folder: Path) -> float:
     budget = Budget(trials=trials, max_epochs=epochs)
     study = replace(STUDY, budget=budget, scheduler=Scheduler("none"))
     with _journal(study, folder) as ledger:
-        listeners = _files(ledger, folder)
+        listeners = everything(ledger, folder)
         started = time.perf_counter()
         Gangs(ledger, folder, listeners, ends=range(stretch, epochs + 1, stretch)).run()
     return trials * epochs / (time.perf_counter() - started)
 
 
-def _files(ledger: Ledger, folder: Path) -> list[Listener]:
+def everything(ledger: Ledger, folder: Path) -> list[Listener]:
+    """All that a search of a user has listen: tables, live view, TensorBoard."""
     return [
         Files(folder, ledger.study, ledger.record),
         View(Console(file=io.StringIO()), ledger.study, ledger.record),

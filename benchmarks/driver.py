@@ -9,7 +9,6 @@ trial's start to the last one's end beyond the least that 16 gangs could take, a
 """
 
 import argparse
-import io
 import tempfile
 import time
 from dataclasses import replace
@@ -19,17 +18,14 @@ from typing import Any
 import numpy as np
 import ray
 import speed.simulated
+from bookkeeping import everything
 from ray import tune
-from rich.console import Console
 
 from mmsearch import datasets, methods, sampling
 from mmsearch import study as studies
 from mmsearch.cluster import machines
 from mmsearch.cluster import search as searching
 from mmsearch.cluster.machines import Room
-from mmsearch.curves import Curves
-from mmsearch.tune.files import Files
-from mmsearch.tune.view import View
 
 GANGS = 16
 
@@ -39,8 +35,9 @@ class Sleeper(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """The whole trial."""
+        began = time.time()
         time.sleep(speed.simulated.TRIAL_S)
-        return {"mae": self.config["learning_rate"], "began": time.time() - 1.0, "done": True}
+        return {"mae": self.config["learning_rate"], "began": began, "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes another configuration."""
@@ -87,11 +84,7 @@ def ours(trials: int) -> float:
         out = Path(folder).resolve()
         url = f"journal://{out}/study.journal"
         with sampling.open_ledger(url, study, provenance={}, resume=False) as ledger:
-            listeners = [
-                Files(out, study, ledger.record),
-                View(Console(file=io.StringIO()), study, ledger.record),
-                Curves(out / "tensorboard", study, metrics=["valid/mae"]),
-            ]
+            listeners = everything(ledger, out)
             site = searching.Site(out)
             room = Room(gangs=GANGS, gpus_per_worker=0.0)
             searching.search(ledger, data, room, site=site, listeners=listeners)

@@ -13,25 +13,13 @@ from pathlib import Path
 from time import perf_counter
 
 import torch.multiprocessing as mp
+from make_tables import proposals
 
 from mmsearch import datasets, methods
 from mmsearch import study as studies
-from mmsearch.sampling.proposals import propose
-from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.training import Trainer, Worker, join, place
 from mmsearch.training.worker import leave
-from mmsearch.trial import Trial
-
-
-def trials_of(study: Study, number: int) -> list[Trial]:
-    """Those that the study's random sampler proposes, the published one first."""
-    trials: list[Trial] = []
-    for _ in range(number):
-        config = propose(study, trials)
-        seed = Seed(study.seed, len(trials))
-        trials.append(Trial(len(trials), config, study.coordinates(config), seed))
-    return trials
 
 
 def loaded(path: str, epochs: int) -> Study:
@@ -48,7 +36,7 @@ def _train(process: int, asked: list[int], path: str, folder: str) -> None:
     join(worker, init_method=f"file://{folder}/meeting-{gang}")
     data = place(datasets.load(study.dataset, folder=study.data), worker)
     epochs_s, around_s = [], []
-    for trial in trials_of(study, number)[gang::gangs]:
+    for trial in proposals(study, number)[gang::gangs]:
         started = perf_counter()
         trainer = Trainer(study, data, trial.config, seed=trial.seed, worker=worker)
         built = perf_counter()

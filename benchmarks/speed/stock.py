@@ -26,10 +26,11 @@ def train_per_worker(config: dict[str, Any]) -> None:
     import deepspeed
     import torch
     from deepspeed.ops import __compatible_ops__
+    from make_tables import proposals
 
     from mmsearch import datasets
     from mmsearch.training import Trainer, Worker, place
-    from speed.alone import loaded, trials_of
+    from speed.alone import loaded
 
     torch.set_num_threads(1)
     os.environ["DS_ACCELERATOR"] = "cpu"
@@ -38,7 +39,7 @@ def train_per_worker(config: dict[str, Any]) -> None:
     context = train.get_context()
     worker = Worker(rank=context.get_world_rank(), world_size=context.get_world_size())
     study = loaded(config["study"], config["epochs"])
-    trial = trials_of(study, config["number"] + 1)[-1]
+    trial = proposals(study, config["number"] + 1)[-1]
     data = place(datasets.load(study.dataset, folder=study.data), worker)
     trainer = Trainer(study, data, trial.config, seed=trial.seed, worker=worker)
     spent = 0.0
