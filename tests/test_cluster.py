@@ -16,7 +16,7 @@ from mmsearch.cluster.tuning import GANG_LOSSES, Desk, Gangs
 from mmsearch.errors import ClusterError
 from mmsearch.seeds import Seed
 from mmsearch.space import Space
-from mmsearch.study import Budget, Objective, Resources, Study
+from mmsearch.study import Budget, Objective, Study
 from mmsearch.trial import Observation, Record, Trial
 
 
@@ -72,48 +72,6 @@ def test_data_arrives_at_a_worker_as_it_was_sent():
         for name in left.inputs:
             assert torch.equal(left.inputs[name], right.inputs[name])
             assert torch.equal(left.lengths[name], right.lengths[name])
-
-
-@pytest.fixture
-def cluster_of(monkeypatch):
-    """Pretends that Ray has so many CPUs and GPUs."""
-
-    def pretend(cpus: float, gpus: float) -> None:
-        monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": cpus, "GPU": gpus})
-
-    return pretend
-
-
-@pytest.mark.parametrize(
-    ("cpus", "gpus", "resources", "gangs", "share"),
-    [
-        (2, 0, Resources(), 2, 0.0),
-        (8, 0, Resources(workers=3), 2, 0.0),
-        (64, 4, Resources(), 4, 1.0),
-        (64, 4, Resources(gpus_per_worker=0.5), 8, 0.5),
-        (64, 4, Resources(gpus_per_worker=0.0), 64, 0.0),
-        (64, 8, Resources(workers=2), 4, 1.0),
-        (64, 8, Resources(concurrent=3), 3, 1.0),
-    ],
-    ids=[
-        "laptop",
-        "gangs of three",
-        "a GPU each",
-        "half a GPU",
-        "no GPU wanted",
-        "two GPUs each",
-        "three at a time",
-    ],
-)
-def test_as_many_gangs_as_the_machines_hold(cluster_of, cpus, gpus, resources, gangs, share):
-    cluster_of(cpus, gpus)
-    assert machines.room(resources) == machines.Room(gangs, share)
-
-
-def test_a_trial_that_no_machine_holds_is_refused(cluster_of):
-    cluster_of(2, 0)
-    with pytest.raises(ClusterError, match=r"asks for 3 workers .* have 2 CPUs and 0 GPUs"):
-        machines.room(Resources(workers=3))
 
 
 def test_tune_is_asked_for_the_gangs_that_are_wanted_and_for_successors_of_dead_ones():

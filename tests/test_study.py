@@ -78,7 +78,7 @@ def test_the_text_has_every_default_written_out() -> None:
     assert written["seed"] == 0
     assert written["scheduler"] == {"kind": "promotion", "first_rung": 3, "reduction": 3}
     assert written["published"]["estimator"] == "cpc"
-    assert written["resources"] == {"workers": 1}
+    assert written["resources"] == {"workers": 1, "placement": "pack"}
 
 
 overridings = st.fixed_dictionaries(
@@ -89,7 +89,8 @@ overridings = st.fixed_dictionaries(
         "objective.epoch": st.sampled_from(["best", "last"]),
         "budget.gpu_hours": st.floats(0.1, 9),
         "budget.max_epochs": st.integers(1, 3) | st.integers(4, 99),
-        "resources.gpus_per_worker": st.floats(0, 2),
+        "resources.gpus_per_worker": st.floats(0, 1) | st.just(2.0),
+        "resources.placement": st.sampled_from(["pack", "spread"]),
         "published.limit": st.floats(-1, 1),
         "published.rate": st.floats(1e-6, 1e-3),
         "space.flag": st.just({"choice": [True, False]}),

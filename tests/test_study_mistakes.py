@@ -93,7 +93,8 @@ WRONG = [
     pytest.param(
         ("method ", "resources = 2\nmethod "),
         "[resources]: must be a table, got 2. "
-        'The table says what a trial is trained on. Default: {"workers": 1}.',
+        "The table says what a trial is trained on. "
+        'Default: {"workers": 1, "placement": "pack"}.',
         id="a value for a table",
     ),
     pytest.param(
@@ -201,6 +202,17 @@ WRONG = [
         "[resources] gpus_per_worker: 2 workers of one trial cannot share a GPU, got 0.5. "
         "Use whole GPUs for trials of several workers, fractions for trials of one.",
         id="a part of a GPU for each of two workers",
+    ),
+    pytest.param(
+        ("[published]", "[resources]\ngpus_per_worker = 1.5\n[published]"),
+        "[resources] gpus_per_worker: a worker has a part of one GPU or whole ones, got 1.5. "
+        "Use a number below 1, or a whole one.",
+        id="a GPU and a half",
+    ),
+    pytest.param(
+        ("[published]", '[resources]\nplacement = "packed"\n[published]'),
+        "[resources] placement: must be 'pack' or 'spread', got \"packed\". Did you mean 'pack'?",
+        id="a misspelt placement",
     ),
     pytest.param(
         ("trials     = 20", f"trials     = {10**30}"),

@@ -3,26 +3,18 @@
 import logging
 import os
 import socket
-from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray._private.services import canonicalize_bootstrap_address, extract_ip_port
 
+from mmsearch.cluster.growth import growth
+from mmsearch.cluster.room import Room, counted
 from mmsearch.errors import ClusterError, Problem, reason_of
 from mmsearch.study import Resources
 
 KNOCK_S = 10.0
 """How long a cluster's head may take to accept a connection."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a study gets of the machines."""
-
-    gangs: int
-    """Trials at a time."""
-    gpus_per_worker: float
 
 
 def start(address: str | None) -> None:
@@ -83,25 +75,15 @@ def room(resources: Resources) -> Room:
     """How many gangs fit; call after `start`.
 
     Raises:
-        ClusterError: not even one gang fits.
+        ClusterError: not even one gang fits, and no autoscaler is known that could change that.
     """
-    cpus, gpus = (ray.cluster_resources().get(kind, 0.0) for kind in ("CPU", "GPU"))
-    per_worker = resources.gpus_per_worker
-    if per_worker is None:
-        per_worker = 1.0 if gpus else 0.0
-    fits = int(cpus // resources.workers)
-    if per_worker:
-        fits = min(fits, int(gpus / (per_worker * resources.workers) + 1e-9))
-    if fits < 1:
-        raise ClusterError(
-            Problem(
-                "[resources]",
-                f"a trial asks for {resources.workers} workers with 1 CPU and {per_worker:g} GPUs "
-                f"each, got machines that have {cpus:g} CPUs and {gpus:g} GPUs",
-                "Ask for fewer workers or GPUs, or add machines.",
-            )
-        )
-    return Room(min(fits, resources.concurrent or fits), per_worker)
+    nodes = [node["Resources"] for node in live()]
+    return counted(nodes, resources, growth=growth(nodes))
+
+
+def live() -> list[dict[str, Any]]:
+    """The nodes that are there, as `ray.nodes` tells of them."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def check(mail: Any) -> None:

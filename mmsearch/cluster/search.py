@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from mmsearch.cluster import limits, machines
+from mmsearch.cluster import limits, machines, nodes
 from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
@@ -52,12 +52,14 @@ def joined(site: Site, study: Study) -> Generator[Room]:
     """The machines, started or joined for as long as the context lasts, and what they hold.
 
     Raises:
-        ClusterError: no machine for the study.
+        ClusterError: no machine for the study, or machines that cannot train it together.
     """
     machines.start(site.address)
     try:
         room = machines.room(study.resources)
         limits.check(study.budget, gpus_per_trial=room.gpus_per_worker * study.resources.workers)
+        if site.address is not None:
+            nodes.check(nodes.peers(room.gpus_per_worker), study, site.out)
         yield room
     finally:
         machines.stop()
@@ -98,7 +100,7 @@ def search(
     dispatcher = Dispatcher(
         ledger,
         out=site.out.resolve(),
-        gangs=room.gangs,
+        gangs=max(1, room.gangs),
         post=mailbox.put.remote,
         listeners=(*listeners, spent),
         troubles=site.troubles,
@@ -113,10 +115,12 @@ def search(
             notice(interruption.reason)
             dispatcher.wind_down()
 
+    places = room.gangs + room.coming
+
     def wanted() -> int:
         if dispatcher.winding_down:
             return 0
-        return min(room.gangs, max(1, ledger.unfinished))
+        return min(places, max(1, ledger.unfinished))
 
     trainable = tune.with_parameters(
         Gang,
@@ -130,11 +134,16 @@ def search(
     bundles = [{}, *[worker] * ledger.study.resources.workers]
     with (
         tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
-        environment(room.gangs),
+        environment(places),
         _interrupts(interruption),
     ):
         tuner = tune.Tuner(
-            tune.with_resources(trainable, tune.PlacementGroupFactory(bundles)),
+            tune.with_resources(
+                trainable,
+                tune.PlacementGroupFactory(
+                    bundles, strategy=ledger.study.resources.placement.upper()
+                ),
+            ),
             tune_config=tune.TuneConfig(
                 search_alg=Gangs(wanted),
                 scheduler=Desk(dispatcher, tick=tick, fail=failures.errors.append),

@@ -6,11 +6,13 @@ waits is answered by another thread than the one that trains.
 """
 
 import faulthandler
+import os
 import socket
 from typing import Any
 
 import ray
 
+from mmsearch.cluster.interfaces import prescribe
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
 from mmsearch.cluster.pulse import Beat, Patience, Pulse
 from mmsearch.study import Study
@@ -38,7 +40,8 @@ class GangWorker:
             return socket.gethostname(), address, probe.getsockname()[1]
 
     def join(self, init_method: str) -> None:
-        """See `Segments.join`."""
+        """See `Segments.join`; over the network that Ray uses."""
+        prescribe(ray.util.get_node_ip_address(), os.environ)
         self._segments.join(init_method)
 
     def carry_out(

@@ -7,7 +7,7 @@ from typing import Any, cast
 from mmsearch.space.schema import shown
 from mmsearch.study.model import Study
 
-PASSING = ("data", "resources.concurrent", "budget.wall_hours")
+PASSING = ("data", "resources.concurrent", "resources.placement", "budget.wall_hours")
 """What belongs to one sitting alone."""
 FREE = (*PASSING, "budget.trials", "budget.gpu_hours")
 """What may change between sittings: it moves no number of a trial."""

@@ -84,6 +84,8 @@ class ResourcesTable(_Table):
     """Parts of a GPU are fine and 0 is none; left out, a worker takes one where there are any."""
     concurrent: int | None = Field(default=None, ge=1)
     """So many trials run at a time; left out, as many as the machines hold."""
+    placement: Literal["pack", "spread"] = "pack"
+    """Use pack for a trial's workers on as few machines as possible, spread for as many."""
 
 
 class StudyFile(_Table):

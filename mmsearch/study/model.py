@@ -92,6 +92,8 @@ class Resources:
     """May be a fraction: several trials then share a GPU. None takes one where there are GPUs."""
     concurrent: int | None = None
     """Trials at a time; None takes as many as the machines hold."""
+    placement: Literal["pack", "spread"] = "pack"
+    """Whether a trial's workers share as few nodes as they can, or as many."""
 
 
 @dataclass(frozen=True)

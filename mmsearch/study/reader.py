@@ -6,6 +6,7 @@ that a mistake in one table hides none in another.
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -222,11 +223,18 @@ def _sought_twice(document: Document, place: str) -> list[Problem]:
 
 
 def _shared_gpu(document: Document, place: str) -> list[Problem]:
-    """A part of a GPU for each of several workers, which cannot train one trial on one GPU."""
+    """A part of a GPU for each of several workers, which cannot train one trial on one GPU.
+
+    Or one and a part, which Ray gives to nobody.
+    """
     resources = _table(document, "resources")
-    share, workers = resources.get("gpus_per_worker"), resources.get("workers")
-    if not isinstance(share, float) or not isinstance(workers, int):
+    share, workers = resources.get("gpus_per_worker"), resources.get("workers", 1)
+    if not isinstance(share, float) or not isinstance(workers, int) or not isfinite(share):
         return []
+    if share > 1 and not share.is_integer():
+        rule = f"a worker has a part of one GPU or whole ones, got {share}"
+        way_out = "Use a number below 1, or a whole one."
+        return [Problem(f"{place} [resources] gpus_per_worker", rule, way_out)]
     if not 0 < share < 1 or workers < 2:
         return []
     rule = f"{workers} workers of one trial cannot share a GPU, got {share}"
