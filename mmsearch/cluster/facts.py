@@ -1,4 +1,4 @@
-"""What a machine tells of itself, as plain data: versions, hardware, limits, what it sees of a disk.
+"""What a machine tells of itself, as plain data: versions, hardware, limits, disks.
 
 Unusual: needs the standard library alone and nothing of mmsearch, because its text is also run on
 machines where mmsearch may be missing, or Python old; what is not known there is None.

@@ -25,9 +25,7 @@ class Sight:
     """Whether the driver reads what it has written."""
 
 
-def differing(
-    place: str, facts: Mapping[str, Any], driver: Mapping[str, Any]
-) -> Iterator[Problem]:
+def differing(place: str, facts: Mapping[str, Any], driver: Mapping[str, Any]) -> Iterator[Problem]:
     """Versions and code of a node that are not the driver's.
 
     Args:
