@@ -3,6 +3,7 @@
 import typer
 
 from mmsearch.data import data
+from mmsearch.doctor.options import doctor
 from mmsearch.tune.options import tune
 
 app = typer.Typer(
@@ -12,6 +13,7 @@ app = typer.Typer(
 )
 app.command()(tune)
 app.command()(data)
+app.command()(doctor)
 
 
 @app.callback()

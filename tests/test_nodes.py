@@ -72,7 +72,7 @@ def test_all_that_speaks_against_a_node_is_told_at_once(site: Site) -> None:
     assert f"has optuna 4.4.0, the driver has {metadata.version('optuna')}. Install" in versions
     assert "has other code of mmsearch, fingerprint" in code
     assert f"does not see what the driver writes below {out}. Give --out a folder" in folder
-    assert f"has no {method}, which workers read there" in file
+    assert f"has no {method}, which the driver has with fingerprint" in file
 
 
 def test_a_folder_that_only_some_nodes_see_is_refused_for_those_alone(site: Site) -> None:

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "ray", "deepspeed", "optuna", "mmsearch")
+ANSWER = "mmsearch facts: "
+"""What the answer's line begins with: shells greet as they like."""
 TIMEOUT_S = 20.0
 """Longest that a program which is asked may take."""
 PIECE = 1 << 20
@@ -55,9 +57,15 @@ def gather(
         "resolves": _resolves(),
         "disk": _disk(folder) if folder else None,
         "writable": None if folder is None else _writable(folder),
-        "data": None if data is None else digest(Path(data)),
+        "folder": folder and str(folder),
+        "data": None if data is None else digest(data),
         "ports": {str(port): listens(port) for port in ports},
     }
+
+
+def now() -> float:
+    """Seconds of this machine's clock."""
+    return time.time()
 
 
 def code() -> str | None:
@@ -74,8 +82,9 @@ def code() -> str | None:
     return found.hexdigest()
 
 
-def digest(path: Path) -> str | None:
+def digest(name: str) -> str | None:
     """SHA-256 over names and bytes of a file, or of all files below a folder; None without any."""
+    path = Path(name).expanduser()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     found = sha256()
     for file in files:
@@ -99,16 +108,34 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def read_back(path: str) -> str | None:
-    """The text of a file; None where this machine does not see it."""
+def exchange(read: str, write: str, text: str) -> dict[str, Any]:
+    """What this machine sees of a folder that several are to share: `read` and `why_not`.
+
+    Args:
+        read: path of a file that another machine has written.
+        write: path of a file to write; its folder is not made, the other machine has it.
+        text: what to write.
+    """
+    return {"read": _text(read), "why_not": _put(write, text)}
+
+
+def collect(paths: list[str]) -> list[str | None]:
+    """Texts of files, which are removed; None for one that this machine does not see."""
+    texts = [_text(path) for path in paths]
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+    return texts
+
+
+def _text(path: str) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
         return None
 
 
-def write_down(path: str, text: str) -> str | None:
-    """Writes a file; returns why it cannot, if so. Makes no folder: another machine has made it."""
+def _put(path: str, text: str) -> str | None:
+    """Why it cannot be written, if so."""
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -127,7 +154,7 @@ def _cuda_of_torch() -> str | None:
     """The CUDA that torch was built for, read from its files: importing it takes seconds."""
     spec = find_spec("torch")
     places = spec.submodule_search_locations if spec else None
-    text = read_back(str(Path(next(iter(places))) / "version.py")) if places else None
+    text = _text(str(Path(next(iter(places))) / "version.py")) if places else None
     found = re.search(r"^cuda\b.*=\s*'([\d.]+)'", text or "", re.MULTILINE)
     return found.group(1) if found else None
 
@@ -153,7 +180,7 @@ def _disk(folder: Path) -> dict[str, int] | None:
 
 
 def _memory() -> dict[str, int] | None:
-    text = read_back("/proc/meminfo") or ""
+    text = _text("/proc/meminfo") or ""
     found = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", text, re.MULTILINE))
     if len(found) < 2:
         return None
@@ -171,7 +198,7 @@ def _resolves() -> str | None:
 def _writable(folder: Path) -> str:
     """Empty, or why nothing can be written there."""
     path = folder / f".mmsearch-{os.getpid()}-{time.time_ns()}"
-    why = write_down(str(path), "")
+    why = _put(str(path), "")
     if why is None:
         path.unlink(missing_ok=True)
     return why or ""
@@ -192,4 +219,5 @@ def _ask(program: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(gather(**json.loads(sys.argv[1]))))
+    asked = json.loads(sys.argv[1])
+    print(ANSWER + json.dumps(globals()[asked.pop("call")](**asked)))

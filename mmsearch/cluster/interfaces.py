@@ -4,6 +4,7 @@ Unusual: left alone, gloo and NCCL guess. A host name that stands for 127.0.1.1,
 or a second network then lets workers of several nodes wait for each other for ever.
 """
 
+import socket
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Protocol
 
@@ -26,6 +27,13 @@ def carrying(address: str, interfaces: Mapping[str, Iterable[_Address]]) -> str 
         if any(one.address.partition("%")[0] == address for one in addresses):
             return name
     return None
+
+
+def free_port(address: str) -> int:
+    """A port of this machine at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
 
 
 def prescribe(address: str, environment: MutableMapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from shutil import rmtree
 from typing import Any
 
 import ray
@@ -41,22 +40,34 @@ class Peer:
         return f"node {self.host} ({self.address})"
 
 
-def peers(gpus_per_worker: float) -> list[Peer]:
-    """The nodes that may get workers, but for the one that the driver is on."""
+def peers(gpus_per_worker: float | None) -> list[Peer]:
+    """The nodes that may get workers, but for the one that the driver is on.
+
+    Args:
+        gpus_per_worker: what a worker needs beside a CPU; None gives all nodes.
+    """
     own = ray.get_runtime_context().get_node_id()
     return [
         Peer(node["NodeID"], node["NodeManagerHostname"], node["NodeManagerAddress"])
         for node in machines.live()
-        if node["NodeID"] != own and workers_on(node["Resources"], gpus_per_worker)
+        if node["NodeID"] != own
+        and (gpus_per_worker is None or workers_on(node["Resources"], gpus_per_worker))
     ]
 
 
 def ask(
     some: Sequence[Peer],
     call: Callable[..., Any],
-    arguments: Callable[[Peer], Mapping[str, Any]] = lambda _: {},
+    arguments: Sequence[Mapping[str, Any]] = (),
 ) -> list[Any]:
-    """What a function of `facts` answers on each node; an Exception where it gave no answer."""
+    """What a function of `facts` answers on each node; an Exception where it gave no answer.
+
+    Args:
+        some: the nodes.
+        call: the function.
+        arguments: its keywords, for each node.
+    """
+    each = arguments or [{}] * len(some)
     with _sent_along():
         asked = ray.remote(call)
         calls = [
@@ -64,8 +75,8 @@ def ask(
                 num_cpus=0,
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(peer.id, soft=False),
-            ).remote(**arguments(peer))
-            for peer in some
+            ).remote(**keywords)
+            for peer, keywords in zip(some, each, strict=True)
         ]
     done, _ = ray.wait(calls, num_returns=len(calls), timeout=TIMEOUT_S) if calls else ([], [])
     return [_answer(one, one in done) for one in calls]
@@ -92,33 +103,46 @@ def check(some: Sequence[Peer], study: Study, out: Path) -> None:
         else:
             problems += differing(peer.place, told, here)
     if not any("gives no answer" in problem.rule for problem in problems):
-        problems += _storage(some, out)
+        for peer, sight in zip(some, sights(some, out), strict=True):
+            problems += unshared(peer.place, str(out), sight)
         problems += _files(some, study)
     if problems:
         raise ClusterError(problems)
 
 
-def _storage(some: Sequence[Peer], out: Path) -> Iterator[Problem]:
-    """A file of the driver's is read, and one written, by each node."""
-    with _scratch(facts.nearest(str(out))) as folder:
-        secret = folder.name
-        (folder / "driver").write_text(secret, encoding="utf-8")
-        texts = ask(some, facts.read_back, lambda _: {"path": str(folder / "driver")})
-        whys = ask(
-            some, facts.write_down, lambda peer: {"path": str(folder / peer.id), "text": secret}
+def sights(some: Sequence[Peer], out: Path) -> list[Sight]:
+    """What each node sees of a folder: it reads a file of the driver's and writes one.
+
+    Raises:
+        OSError: the driver cannot write there itself.
+    """
+    folder, secret = facts.nearest(str(out)), token_hex(8)
+    names = [str(folder / f".mmsearch-{secret}-{peer.id}") for peer in some]
+    mine = folder / f".mmsearch-{secret}"
+    mine.write_text(secret, encoding="utf-8")
+    try:
+        told = ask(
+            some,
+            facts.exchange,
+            [{"read": str(mine), "write": name, "text": secret} for name in names],
         )
-        for peer, text, why in zip(some, texts, whys, strict=True):
-            is_read = facts.read_back(str(folder / peer.id)) == secret
-            sight = Sight(text == secret, why and str(why), is_read)
-            yield from unshared(peer.place, str(out), sight)
+    finally:
+        mine.unlink(missing_ok=True)
+    return [
+        Sight(reads=False, why_not=reason_of(one), is_read=False)
+        if isinstance(one, Exception)
+        else Sight(one["read"] == secret, one["why_not"], text == secret)
+        for one, text in zip(told, facts.collect(names), strict=True)
+    ]
 
 
 def _files(some: Sequence[Peer], study: Study) -> Iterator[Problem]:
     for path in _read_by_workers(study):
-        mine = facts.digest(Path(path))
-        found = ask(some, facts.digest, lambda _, path=path: {"path": Path(path)})
+        mine = facts.digest(path)
+        found = ask(some, facts.digest, [{"name": path}] * len(some))
         for peer, theirs in zip(some, found, strict=True):
-            yield from unlike(peer.place, path, theirs, mine)
+            known = None if isinstance(theirs, Exception) else theirs
+            yield from unlike(peer.place, path, known, mine)
 
 
 def _read_by_workers(study: Study) -> list[str]:
@@ -131,16 +155,6 @@ def _read_by_workers(study: Study) -> list[str]:
     own = [study.method] if study.method.endswith(".py") else []
     paths = [str(at_home(path)) for path in dict.fromkeys((*own, *models))]
     return [path for path in paths if Path(path).exists()]
-
-
-@contextmanager
-def _scratch(folder: Path) -> Generator[Path]:
-    made = folder / f".mmsearch-{token_hex(8)}"
-    made.mkdir()
-    try:
-        yield made
-    finally:
-        rmtree(made, ignore_errors=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from mmsearch.cluster.interfaces import prescribe
+from mmsearch.cluster.interfaces import free_port, prescribe
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
 from mmsearch.cluster.pulse import Beat, Patience, Pulse
 from mmsearch.study import Study
@@ -35,9 +35,7 @@ class GangWorker:
     def host(self) -> tuple[str, str, int]:
         """Name and address of this worker's machine, and a port that is free on it."""
         address = ray.util.get_node_ip_address()
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-            return socket.gethostname(), address, probe.getsockname()[1]
+        return socket.gethostname(), address, free_port(address)
 
     def join(self, init_method: str) -> None:
         """See `Segments.join`; over the network that Ray uses."""

@@ -4,6 +4,7 @@ Always a DeepSpeed engine, on CPUs and GPUs, with one worker and several. DeepSp
 imported when a gang is joined, or a `[deepspeed]` table checked.
 """
 
+from mmsearch.training.bandwidth import all_reduce_speed
 from mmsearch.training.checkpoint import plan_of
 from mmsearch.training.endings import Diverged, OutOfMemory, Unwritten, ending_of
 from mmsearch.training.loop import train
@@ -20,6 +21,7 @@ __all__ = [
     "Trainer",
     "Unwritten",
     "Worker",
+    "all_reduce_speed",
     "check",
     "ending_of",
     "join",
