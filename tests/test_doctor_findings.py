@@ -102,8 +102,8 @@ def test_a_sound_machine_has_nothing_but_ok() -> None:
         pytest.param(
             {"shared_memory": {"total": 64 << 20, "free": 64 << 20}},
             "warning  gpu1: shared memory: 64 MiB free of 64 MiB. Ray puts its objects on a disk "
-            "then: start the container with --shm-size=8g, or run `mount -o remount,size=8g /dev/shm` as "
-            "root.",
+            "then: start the container with --shm-size=8g, or run `mount -o remount,size=8g "
+            "/dev/shm` as root.",
             id="a container's shared memory",
         ),
         pytest.param(

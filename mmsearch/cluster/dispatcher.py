@@ -76,6 +76,18 @@ class Dispatcher:
         """Whether gangs get no new trials any more."""
         return self._winding_down
 
+    @property
+    def finished(self) -> bool:
+        """Whether no gang has anything left to do."""
+        return self._winding_down and not (self._training or self._saving)
+
+    def resize(self, gangs: int) -> None:
+        """Nodes have come or gone: from now on there are to be as many live trials as this."""
+        self._gangs = gangs
+        if not self._winding_down:
+            self._propose()
+        self._ledger.prepare()
+
     def reported(self, gang: str, report: Report) -> None:
         """Records a report and gives the gang its next order."""
         match report:

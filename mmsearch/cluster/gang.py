@@ -83,6 +83,7 @@ class Gang(Trainable):
             max_epochs=study.budget.max_epochs,
         )
         self._announced = False
+        self._spans = False
 
     def step(self) -> dict[str, Any]:
         """One order carried out, as a report."""
@@ -111,6 +112,9 @@ class Gang(Trainable):
                 stretch = self._train(order)
         except (ray.exceptions.RayError, Hung) as error:
             self.cleanup()
+            if self._spans and _loss(error) == "lost":
+                # A node may be gone, and with it a part of this gang's place: Tune finds another.
+                raise
             return Broken(self._begin.number, str(error), _loss(error))
         # What cannot be saved now goes on later, from the checkpoint before.
         return Stretch(stretch.number, troubles=stretch.troubles) if stretch.again else stretch
@@ -165,7 +169,8 @@ class Gang(Trainable):
             remote.remote(self._study, self._parcel, rank=rank, patience=self._patience)
             for rank in range(world_size)
         ]
-        (name, address, port), *_ = self._all("host")
+        (name, address, port, node), *others = self._all("host")
+        self._spans = any(other[3] != node for other in others)
         self._all("join", f"tcp://{address}:{port}")
         return name
 

@@ -9,7 +9,7 @@ import ray
 from ray._private.services import canonicalize_bootstrap_address, extract_ip_port
 
 from mmsearch.cluster.growth import growth
-from mmsearch.cluster.room import Room, counted
+from mmsearch.cluster.room import Room, counted, fitting
 from mmsearch.errors import ClusterError, Problem, reason_of
 from mmsearch.study import Resources
 
@@ -79,6 +79,12 @@ def room(resources: Resources) -> Room:
     """
     nodes = [node["Resources"] for node in live()]
     return counted(nodes, resources, growth=growth(nodes))
+
+
+def room_now(resources: Resources) -> Room:
+    """As `room`, but nodes may have left so that nothing fits."""
+    nodes = [node["Resources"] for node in live()]
+    return fitting(nodes, resources, growth=growth(nodes))
 
 
 def live() -> list[dict[str, Any]]:

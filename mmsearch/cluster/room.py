@@ -39,13 +39,19 @@ def counted(nodes: Sequence[Node], resources: Resources, *, growth: Sequence[Nod
     Raises:
         ClusterError: not even one gang fits, nor will.
     """
+    room = fitting(nodes, resources, growth=growth)
+    if room.gangs + room.coming < 1:
+        raise ClusterError(_never([*nodes, *growth], resources.workers, room.gpus_per_worker))
+    return room
+
+
+def fitting(nodes: Sequence[Node], resources: Resources, *, growth: Sequence[Node] = ()) -> Room:
+    """As `counted`, but there may be room for none."""
     later = [*nodes, *growth]
     share = resources.gpus_per_worker
     if share is None:
         share = 1.0 if any(node.get("GPU") for node in later) else 0.0
     now, then = (_gangs(some, resources.workers, share) for some in (nodes, later))
-    if then < 1:
-        raise ClusterError(_never(later, resources.workers, share))
     wanted = min(then, resources.concurrent or then)
     return Room(min(now, wanted), share, coming=wanted - min(now, wanted))
 

@@ -4,7 +4,8 @@ import signal
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
 from mmsearch.cluster.machines import Room
+from mmsearch.cluster.places import Places
 from mmsearch.cluster.pulse import PATIENCE
 from mmsearch.cluster.shipping import pack
 from mmsearch.cluster.troubles import Listener, Troubles
@@ -95,32 +97,35 @@ def search(
         ledger.record(),
         gpus_per_trial=room.gpus_per_worker * ledger.study.resources.workers,
     )
+    asked = replace(ledger.study.resources, gpus_per_worker=room.gpus_per_worker)
+    follow = partial(machines.room_now, asked) if site.address is not None else None
+    places = Places(room, follow)
     mailbox: Any = Mailbox.remote()
     mail = mailbox.carry.remote()
     dispatcher = Dispatcher(
         ledger,
         out=site.out.resolve(),
-        gangs=max(1, room.gangs),
+        gangs=places.gangs,
         post=mailbox.put.remote,
         listeners=(*listeners, spent),
         troubles=site.troubles,
     )
     interruption = Interruption()
-    failures = Failures()
+    failures = Failures(lambda: dispatcher.finished)
 
     def tick() -> None:
         machines.check(mail)
+        if places.look():
+            dispatcher.resize(places.gangs)
         interruption.reason = interruption.reason or spent.reached()
         if interruption.reason and not dispatcher.winding_down:
             notice(interruption.reason)
             dispatcher.wind_down()
 
-    places = room.gangs + room.coming
-
     def wanted() -> int:
         if dispatcher.winding_down:
             return 0
-        return min(places, max(1, ledger.unfinished))
+        return min(places.wanted, max(1, ledger.unfinished))
 
     trainable = tune.with_parameters(
         Gang,
@@ -134,7 +139,7 @@ def search(
     bundles = [{}, *[worker] * ledger.study.resources.workers]
     with (
         tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
-        environment(places),
+        environment(places.wanted),
         _interrupts(interruption),
     ):
         tuner = tune.Tuner(

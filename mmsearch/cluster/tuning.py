@@ -64,10 +64,12 @@ class Desk(_Unsaved, FIFOScheduler):
         self._tick = tick
         self._fail = fail
         self._losses = 0
+        self._heard: set[str] = set()
 
     def on_trial_result(self, controller: Any, trial: Gangway, result: dict[str, Any]) -> str:
         """A gang reported."""
         self._losses = 0
+        self._heard.add(trial.config["gang"])
         report = result.get("report")
         if report is not None:
             self._guarded(lambda: self._dispatcher.reported(trial.config["gang"], report))
@@ -75,7 +77,8 @@ class Desk(_Unsaved, FIFOScheduler):
 
     def on_trial_error(self, controller: Any, trial: Gangway) -> None:
         """A gang died."""
-        self._losses += 1
+        # One that has trained died with its machine, and many may at once.
+        self._losses += trial.config["gang"] not in self._heard
         self._guarded(lambda: self._dispatcher.gone(trial.config["gang"]))
         if self._losses >= GANG_LOSSES:
             self._fail(_gangs_die(trial))
@@ -95,10 +98,14 @@ class Desk(_Unsaved, FIFOScheduler):
 
 
 class Failures(tune.Stopper):
-    """What went wrong on our side of Tune's callbacks; ends all gangs with the first of it."""
+    """What went wrong on our side of Tune's callbacks; ends all gangs with the first of it.
 
-    def __init__(self) -> None:
+    Or when all is done: a gang that Ray has no place for would be waited for without end.
+    """
+
+    def __init__(self, finished: Callable[[], bool] = lambda: False) -> None:
         self.errors: list[Exception] = []
+        self._finished = finished
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No gang is ended by what it reports."""
@@ -106,7 +113,7 @@ class Failures(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end all gangs."""
-        return bool(self.errors)
+        return bool(self.errors) or self._finished()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

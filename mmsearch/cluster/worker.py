@@ -32,10 +32,11 @@ class GangWorker:
             study, parcel, rank=rank, gpu=bool(ray.get_gpu_ids()), pulse=self._pulse
         )
 
-    def host(self) -> tuple[str, str, int]:
-        """Name and address of this worker's machine, and a port that is free on it."""
+    def host(self) -> tuple[str, str, int, str]:
+        """Name and address of this worker's machine, a port that is free on it, its Ray node."""
         address = ray.util.get_node_ip_address()
-        return socket.gethostname(), address, free_port(address)
+        node = ray.get_runtime_context().get_node_id()
+        return socket.gethostname(), address, free_port(address), node
 
     def join(self, init_method: str) -> None:
         """See `Segments.join`; over the network that Ray uses."""
