@@ -11,8 +11,9 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mmsearch.cluster import limits, machines
+from mmsearch.cluster import contact, limits, machines
 from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
@@ -93,7 +94,9 @@ def search(
         ledger.record(),
         gpus_per_trial=room.gpus_per_worker * ledger.study.resources.workers,
     )
-    mailbox: Any = Mailbox.remote()
+    # It goes with the driver, and not with another machine.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox: Any = Mailbox.options(scheduling_strategy=here).remote()
     mail = mailbox.carry.remote()
     dispatcher = Dispatcher(
         ledger,
@@ -108,6 +111,7 @@ def search(
 
     def tick() -> None:
         machines.check(mail)
+        cluster.check()
         interruption.reason = interruption.reason or spent.reached()
         if interruption.reason and not dispatcher.winding_down:
             notice(interruption.reason)
@@ -132,6 +136,7 @@ def search(
         tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
         environment(room.gangs),
         _interrupts(interruption),
+        contact.kept(contact.doors()) as cluster,
     ):
         tuner = tune.Tuner(
             tune.with_resources(trainable, tune.PlacementGroupFactory(bundles)),
