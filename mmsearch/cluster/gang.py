@@ -156,7 +156,7 @@ class Gang(Trainable):
         return stretch
 
     def _assemble(self) -> str:
-        """Starts the workers and joins them; returns the first one's host name."""
+        """Starts the workers and joins them; returns the names of their hosts."""
         world_size = self._study.resources.workers
         remote = ray.remote(concurrency_groups={ASIDE: 1})(GangWorker).options(
             num_cpus=1,
@@ -169,10 +169,11 @@ class Gang(Trainable):
             remote.remote(self._study, self._parcel, rank=rank, patience=self._patience)
             for rank in range(world_size)
         ]
-        (name, address, port, node), *others = self._all("host")
+        hosts = self._all("host")
+        (_, address, port, node), *others = hosts
         self._spans = any(other[3] != node for other in others)
         self._all("join", f"tcp://{address}:{port}")
-        return name
+        return ", ".join(dict.fromkeys(name for name, *_ in hosts))
 
     def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
         """Calls every worker; a trial's fault on one, or a hang, ends the wait for the others.

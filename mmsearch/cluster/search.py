@@ -12,8 +12,9 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mmsearch.cluster import limits, machines, nodes
+from mmsearch.cluster import contact, limits, machines, nodes
 from mmsearch.cluster.dispatcher import Dispatcher
 from mmsearch.cluster.gang import Gang, Mailbox
 from mmsearch.cluster.limits import Limits
@@ -100,7 +101,9 @@ def search(
     asked = replace(ledger.study.resources, gpus_per_worker=room.gpus_per_worker)
     follow = partial(machines.room_now, asked) if site.address is not None else None
     places = Places(room, follow)
-    mailbox: Any = Mailbox.remote()
+    # It goes with the driver, and not with another machine.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox: Any = Mailbox.options(scheduling_strategy=here).remote()
     mail = mailbox.carry.remote()
     dispatcher = Dispatcher(
         ledger,
@@ -115,6 +118,7 @@ def search(
 
     def tick() -> None:
         machines.check(mail)
+        cluster.check()
         if places.look():
             dispatcher.resize(places.gangs)
         interruption.reason = interruption.reason or spent.reached()
@@ -141,6 +145,7 @@ def search(
         tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
         environment(places.wanted),
         _interrupts(interruption),
+        contact.kept(contact.doors()) as cluster,
     ):
         tuner = tune.Tuner(
             tune.with_resources(
