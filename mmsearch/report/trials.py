@@ -38,13 +38,13 @@ def write_trials_csv(record: Record, path: Path, *, pareto: Collection[int] | No
         OSError: the file cannot be written; an earlier one stays as it was.
     """
     parameters = union(trial.coordinates for trial in record.trials)
-    metrics = union(_metrics(trial) for trial in record.trials)
+    metrics = union(metrics_at_value(trial) for trial in record.trials)
     extra = [] if pareto is None else ["pareto"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *(f"config.{name}" for name in parameters), *metrics, *extra])
     for trial in record.trials:
-        observed = _metrics(trial)
+        observed = metrics_at_value(trial)
         writer.writerow(
             [
                 *_fixed(trial),
@@ -85,7 +85,7 @@ def _fixed(trial: Trial) -> list[Cell]:
     ]
 
 
-def _metrics(trial: Trial) -> dict[str, float]:
+def metrics_at_value(trial: Trial) -> dict[str, float]:
     """`valid/...` metrics of the epoch that gave the trial's value; empty before any."""
     at_value = (o for o in trial.observations if o.epoch == trial.value_epoch)
     observation = next(at_value, Observation(epoch=0, metrics={}, train_seconds=0.0))
