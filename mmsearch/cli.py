@@ -3,6 +3,7 @@
 import typer
 
 from mmsearch.data import data
+from mmsearch.look.options import export, ls, report, show
 from mmsearch.tune.options import tune
 
 app = typer.Typer(
@@ -12,6 +13,10 @@ app = typer.Typer(
 )
 app.command()(tune)
 app.command()(data)
+app.command()(report)
+app.command()(ls)
+app.command()(show)
+app.command()(export)
 
 
 @app.callback()

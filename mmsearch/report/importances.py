@@ -13,7 +13,7 @@ its branch is a parameter of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -45,7 +45,7 @@ class Importance:
     high: float
     """95 % quantile over the draws."""
     trials: int
-    """That have the parameter."""
+    """That have the parameter, of those looked at."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Fidelity:
     epoch: int | None
     """Of the rung; None is full fidelity."""
     trials: int
-    """That reached it."""
+    """That reached it, stopped ones included."""
     explained: float
     """Share of the variance of ranks that the forest explains of trials it has not seen."""
     importances: tuple[Importance, ...]
@@ -67,11 +67,11 @@ class _Table:
     """Configurations as columns of numbers."""
 
     columns: Array
-    """[trials, columns]."""
+    """Shape (trials, columns)."""
     owners: Sequence[Sequence[int]]
     """Columns of each parameter."""
     alive: NDArray[np.bool_]
-    """[trials, parameters]: whether the trial has the parameter."""
+    """Shape (trials, parameters): whether the trial has the parameter."""
 
 
 def importances(record: Record, study: Study) -> tuple[Fidelity, ...]:
@@ -79,10 +79,11 @@ def importances(record: Record, study: Study) -> tuple[Fidelity, ...]:
     found: list[Fidelity] = []
     for epoch, values in _reached(record, study):
         if len(values) >= FEWEST:
+            places = np.linspace(0, len(values) - 1, min(MOST, len(values))).round()
             chosen = sorted(values)
-            step = max(1, -(-len(chosen) // MOST))
-            kept = {number: values[number] for number in chosen[::step]}
-            found.append(_of_fidelity(record, study, epoch, kept))
+            kept = {chosen[int(place)]: values[chosen[int(place)]] for place in places}
+            looked_at = _of_fidelity(record, study, epoch, kept)
+            found.append(replace(looked_at, trials=len(values)))
     return tuple(found)
 
 
@@ -125,12 +126,12 @@ def _shuffled(
     count, num_parameters = table.alive.shape
     explained: list[float] = []
     lost: list[Array] = []
-    for _ in range(DRAWS):
-        drawn = cast("Rows", rng.integers(0, count, count))
-        left = np.setdiff1d(np.arange(count, dtype=np.int64), drawn)
+    for draw in range(DRAWS):
+        drawn = np.asarray(rng.integers(0, count, count), dtype=np.int64)
+        left: Rows = np.setdiff1d(np.arange(count, dtype=np.int64), drawn)
         if not num_parameters or target[left].std() == 0:
             continue
-        forest = _forest(int(rng.integers(2**31)))
+        forest = _forest(draw)
         forest.fit(table.columns[drawn], target[drawn])
         asked = [
             table.columns[left],

@@ -59,6 +59,20 @@ const isFull = (trial) => trial.state === "completed" && trial.value !== null;
 const best = F.incumbent === null ? null : TRIALS[F.incumbent];
 const published = TRIALS.length && TRIALS[0].number === 0 ? TRIALS[0] : null;
 
+// Completed trials, best first; the better one is, the stronger its colour.
+const RANKED = TRIALS.filter(isFull).sort((a, b) => BETTER * (b.value - a.value));
+const PLACE = new Map(RANKED.map((trial, place) => [trial, place]));
+const SHADES = 6;
+function shade(trial) {
+  const share = 1 - (PLACE.get(trial) + 0.5) / RANKED.length;
+  return `style="stroke:var(--ramp-${Math.floor(share * SHADES)})"`;
+}
+
+// Many trials are drawn finer.
+const CROWD = Math.max(1, TRIALS.length / 150);
+document.documentElement.style.setProperty("--dot", `${Math.max(3.6, 6 / CROWD ** 0.35)}px`);
+document.documentElement.style.setProperty("--faint", String(Math.max(0.25, 0.8 / CROWD ** 0.6)));
+
 function configToml(trial) {
   return F.toml.header + trial.pieces.map((place) => F.toml.pieces[place]).join("");
 }

@@ -1,10 +1,10 @@
 // Learning curves of all trials, with the rungs at which they are compared, and what rungs tell.
 
 function curvesSection(section) {
-  let metric = F.curves[0], soFar = false;
+  let metric = F.curves[0], soFar = false, whole = false;
   const chart = figure({
     label: "Learning curves of all trials",
-    draw: (width) => drawCurves(width, metric, soFar),
+    draw: (width) => drawCurves(width, { metric, soFar, whole }),
     text: (trial, found) => `${about(trial)}<br>here: ${num(found[3], 5)} at epoch ${found[4]}`,
   });
   const row = make('<div class="row"></div>');
@@ -17,9 +17,11 @@ function curvesSection(section) {
     });
     row.append(select);
   }
-  row.append(toggle("Best so far", soFar, (on) => { soFar = on; chart.redraw(true); }));
-  section.append(row, legend([["line completed", "completed"], ["line stopped", "stopped"],
-    ["line running", "running or paused"], ["line failed", "failed"], ["line published", "published"],
+  row.append(toggle("Best so far", soFar, (on) => { soFar = on; chart.redraw(true); }),
+    toggle("Whole range", whole, (on) => { whole = on; chart.redraw(true); }));
+  section.append(row, legend([["line ramp-low", "completed, best"], ["line ramp-high", "completed, worst"],
+    ["line stopped", "stopped"],
+    (F.counts.running || F.counts.paused) && ["line running", "running or paused"], F.counts.failed && ["line failed", "failed"], ["line published", "published"],
     ["line best", "incumbent"], F.study.rungs.length && ["line rung", "rung"]]), chart);
   if (F.metrics.length > F.curves.length) {
     section.append(make(`<p class="note">Curves of the other metrics, and of losses, are in TensorBoard: here they would make the page too large.</p>`));
@@ -46,12 +48,12 @@ function curveOf(trial, metric, soFar) {
 
 const CURVE_ORDER = ["stopped", "failed", "paused", "running", "completed"];
 
-function drawCurves(width, metric, soFar) {
+function drawCurves(width, { metric, soFar, whole }) {
   const height = 380, box = boxOf(width, height);
-  const drawn = TRIALS.filter((trial) => visible.has(trial) && trial.epochs)
-    .sort((a, b) => CURVE_ORDER.indexOf(a.state) - CURVE_ORDER.indexOf(b.state));
+  const drawn = TRIALS.filter((trial) => visible.has(trial) && trial.epochs).sort((a, b) =>
+    CURVE_ORDER.indexOf(a.state) - CURVE_ORDER.indexOf(b.state) || (PLACE.get(b) ?? 0) - (PLACE.get(a) ?? 0));
   const all = drawn.map((trial) => [trial, curveOf(trial, metric, soFar)]);
-  const values = all.flatMap(([, curve]) => curve), range = robust(values);
+  const values = all.flatMap(([, curve]) => curve), range = whole ? extent(values.filter((one) => one !== null)) : robust(values);
   const x = scale({ low: 1, high: Math.max(2, F.study.max_epochs) }, box.left, box.right);
   const y = scale(range, box.bottom, box.top);
   const rungs = F.study.rungs.map((rung) => `<line class="rung" x1="${x(rung)}" x2="${x(rung)}"
@@ -59,7 +61,7 @@ function drawCurves(width, metric, soFar) {
   const place = (curve) => curve.map((value, epoch) => [x(epoch + 1), value === null ? null : y(value)]);
   const lines = all.map(([trial, curve]) => curve.length === 1
     ? dots(place(curve).filter(([, at]) => at !== null), trial.state)
-    : `<path class="curve ${trial.state}" d="${path(place(curve))}"/>`);
+    : `<path class="curve ${isFull(trial) ? "full" : trial.state}" ${isFull(trial) ? shade(trial) : ""} d="${path(place(curve))}"/>`);
   const own = (trial, kind) => {
     const found = trial && all.find(([one]) => one === trial);
     return found ? `<path class="line ${kind}" d="${path(place(found[1]))}"/>` : "";

@@ -114,6 +114,11 @@ function dots(points, kind) {
   return `<path class="dots ${kind}" d="${line}"/>`;
 }
 
+function cross(points, r = 3) {
+  return points.length ? `<path class="cross" d="${points.map(([x, y]) =>
+    `M${(x - r).toFixed(1)} ${(y - r).toFixed(1)}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`).join("")}"/>` : "";
+}
+
 // A star for what a paper printed, a ring for the best: told by shape, not by colour alone.
 function star(x, y, size = 8) {
   const corners = [...Array(10)].map((_, place) => {
@@ -209,6 +214,7 @@ function legend(entries) {
 
 function sample(kind) {
   if (kind === "published") return star(13, 7, 6.5);
+  if (kind === "cross") return cross([[13, 7]]);
   if (kind === "ring") return ring(13, 7, "best", 5);
   if (kind.startsWith("line ")) return `<path class="${kind}" d="M2 7H24"/>`;
   return dots([[13, 7]], kind);

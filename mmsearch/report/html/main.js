@@ -1,18 +1,19 @@
-// The page: its head, its sections in order, its foot. A section more is a line in SECTIONS.
+// The page: its head, its sections in order, its foot. A section more is a line in SECTIONS:
+// its name in links, its title, its word in the contents, what fills it, and whether it is there.
 
 const SECTIONS = [
-  ["incumbent", "Incumbent", incumbentSection],
-  ["progress", "Progress", progressSection, () => F.progress.length],
-  ["pareto", "Pareto set", paretoSection, () => F.pareto?.length],
-  ["curves", "Learning curves", curvesSection, () => TRIALS.some((trial) => trial.epochs)],
-  ["importances", "Which parameters matter", importancesSection, () => TRIALS.length > 1],
-  ["slices", "Objective against each parameter", slicesSection, () => TRIALS.length > 1],
-  ["parallel", "Parallel coordinates", parallelSection, () => TRIALS.length > 1],
-  ["rungs", "Do early epochs rank trials?", rungsSection, () => TRIALS.length],
-  ["time", "Where the time went", timeSection, () => F.spending.epochs],
-  ["failures", "Failures", failuresSection, () => TRIALS.length],
-  ["trials", "All trials", tableSection, () => TRIALS.length],
-  ["study", "Study and provenance", studySection],
+  ["incumbent", "Incumbent", "Incumbent", incumbentSection],
+  ["progress", "Progress", "Progress", progressSection, () => F.progress.length],
+  ["pareto", "Pareto set", "Pareto set", paretoSection, () => F.pareto?.length],
+  ["curves", "Learning curves", "Curves", curvesSection, () => TRIALS.some((trial) => trial.epochs)],
+  ["importances", "Which parameters matter", "Importances", importancesSection, () => TRIALS.length > 1],
+  ["slices", "Objective against each parameter", "Slices", slicesSection, () => TRIALS.length > 1],
+  ["parallel", "Parallel coordinates", "Parallel", parallelSection, () => TRIALS.length > 1],
+  ["rungs", "Do early epochs rank trials?", "Rungs", rungsSection, () => TRIALS.length],
+  ["time", "Where the time went", "Time", timeSection, () => F.spending.epochs],
+  ["failures", "Failures", "Failures", failuresSection, () => TRIALS.length],
+  ["trials", "All trials", "Trials", tableSection, () => TRIALS.length],
+  ["study", "Study and provenance", "Study", studySection],
 ];
 
 function head() {
@@ -68,12 +69,12 @@ function nested(value) {
 function build() {
   head();
   const main = $("main"), contents = $("contents");
-  for (const [id, title, fill, there = () => true] of SECTIONS) {
+  for (const [id, title, word, fill, there = () => true] of SECTIONS) {
     if (!there()) continue;
     const section = make(`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2></section>`);
     main.append(section);
     fill(section);
-    contents.append(make(`<a href="#${id}">${title}</a>`));
+    contents.append(make(`<a href="#${id}">${word}</a>`));
   }
   $("foot").textContent = "Written by mmsearch. Values are of the validation split; the test split was not read by the search.";
 }

@@ -1,7 +1,5 @@
 // Parallel coordinates: a line a trial, an axis a parameter; dragging along an axis chooses trials.
 
-const RAMP = ["--ramp-0", "--ramp-1", "--ramp-2", "--ramp-3", "--ramp-4", "--ramp-5"];
-
 function parallelSection(section) {
   const varied = F.parameters.filter(({ name }) =>
     new Set(TRIALS.map((trial) => trial.coordinates[name]).filter((one) => one !== undefined)).size > 1);
@@ -55,16 +53,11 @@ function drawParallel(width, varied) {
   };
   const places = (trial) => list.map((axis) => [axis.x, at(axis, trial)]);
   const drawn = TRIALS.filter((trial) => trial.value !== null);
-  const full = drawn.filter(isFull).sort((a, b) => BETTER * (a.value - b.value));
-  const rank = new Map(full.map((trial, place) => [trial, place]));
+  const full = RANKED.filter((trial) => visible.has(trial)).reverse();
   const others = drawn.filter((trial) => !isFull(trial) && visible.has(trial));
   const line = (trial, kind, style = "") => `<path class="curve ${kind}" ${style} d="${path(places(trial))}"/>`;
-  const colour = (trial) => {
-    const share = 1 - (rank.get(trial) + 0.5) / full.length;
-    return `style="stroke:var(${RAMP[Math.min(RAMP.length - 1, Math.floor(share * RAMP.length))]})"`;
-  };
   const lines = others.map((trial) => line(trial, "stopped"))
-    .concat(full.filter((trial) => visible.has(trial)).map((trial) => line(trial, "full", colour(trial))));
+    .concat(full.map((trial) => line(trial, "full", shade(trial))));
   const own = (trial, kind) => (trial && trial.value !== null ? `<path class="line ${kind}" d="${path(places(trial))}"/>` : "");
   const anyAbsent = drawn.some((trial) => list.some((axis) => axis.get(trial) === undefined));
   const stems = list.map((axis, place) => {

@@ -58,7 +58,8 @@ function slicesSection(section) {
     return;
   }
   section.append(legend([["completed", "completed"], ["stopped", "stopped: value at its last epoch"],
-    ["running", "running or paused"], ["ring", "incumbent"], ["published", "published"]]));
+    (F.counts.running || F.counts.paused) && ["running", "running or paused"],
+    F.counts.failed && ["cross", "failed: at the worse edge"], ["ring", "incumbent"], ["published", "published"]]));
   const order = new Map((F.importances.at(-1)?.importances ?? []).map((one, place) => [one.parameter, place]));
   varied.sort((a, b) => (order.get(a.name) ?? 999) - (order.get(b.name) ?? 999));
   const grid = make('<div class="slices"></div>');
@@ -69,7 +70,8 @@ function slicesSection(section) {
     }));
   }
   section.append(grid, make(`<p class="note">All panels share their vertical axis${order.size ? "; the most important parameter comes first" : ""}.
-    A stopped trial is shown at the value it was stopped with, which a completed one may not be compared with.</p>`));
+    A stopped trial is shown at the value it was stopped with, which a completed one may not be compared with.${
+    outside() ? ` ${plural(outside(), "value")} lie beyond the axis.` : ""}</p>`));
 }
 
 // The horizontal scale of a parameter: even as it is drawn, a weight that is off at the far left.
@@ -82,7 +84,7 @@ function parameterScale(parameter, from, to) {
   }
   const positive = parameter.log ? values.filter((one) => one > 0) : values;
   const off = parameter.log && positive.length < values.length;
-  const room = off ? (to - from) * 0.14 : 0;
+  const room = off ? (to - from) * 0.2 : 0;
   const { low, high } = extent(positive, 0);
   const range = parameter.log && low > 0 ? { low: low / 1.1, high: high * 1.1, log: true } : extent(positive);
   const inner = scale(range, from + room, to);
@@ -106,12 +108,12 @@ function sliceTicks(parameter, marks, box) {
 
 function drawSlice(width, parameter) {
   const box = { left: SLICE.left, right: width - SLICE.right, top: SLICE.top, bottom: SLICE.top + SLICE.plot };
-  const drawn = TRIALS.filter((trial) => visible.has(trial) && trial.value !== null
-    && parameter.name in trial.coordinates);
+  const drawn = TRIALS.filter((trial) => visible.has(trial) && parameter.name in trial.coordinates
+    && (trial.value !== null || trial.state === "failed"));
   const y = scale(valueRange(), box.bottom, box.top);
   const { at, ticks: marks, jitter } = parameterScale(parameter, box.left + 8, box.right - 8);
   const near = drawn.map((trial) => [at(trial.coordinates[parameter.name]) + jitter * spread(trial.number),
-    y(trial.value), trial]);
+    trial.state === "failed" ? (BETTER < 0 ? box.top + 5 : box.bottom - 5) : y(trial.value), trial]);
   const of = (...states) => near.filter(([, , trial]) => states.includes(trial.state));
   const own = (trial) => near.find(([, , one]) => one === trial);
   const top = best && own(best), old = published && own(published);
@@ -121,16 +123,24 @@ function drawSlice(width, parameter) {
     svg: axes(box, null, y, { xTicks: [], yTicks: y.ticks(4) }) + under.svg
       + `<text class="label" x="${box.left}" y="14"><title>${esc(parameter.name)}</title>${esc(short(parameter.name, Math.floor(width / 7.5)))}</text>`
       + clipped({ ...box, left: box.left - 4, right: box.right + 10, bottom: box.bottom + 5 },
-        dots(of("stopped"), "stopped") + dots(of("failed"), "failed") + dots(of("running", "paused"), "running")
+        dots(of("stopped"), "stopped") + cross(of("failed")) + dots(of("running", "paused"), "running")
         + dots(of("completed"), "completed") + (old ? star(old[0], old[1], 6) : "") + (top ? ring(top[0], top[1], "best", 5) : "")),
     mark: (trial) => { const found = own(trial); return found ? ring(found[0], found[1], "hot", 6) : ""; },
   };
 }
 
+// Where completed trials lie, and as much again on the side of what is worse, for stopped ones.
 let range = null;
 function valueRange() {
-  range ??= robust(TRIALS.filter((trial) => trial.value !== null && trial.state !== "failed").map((trial) => trial.value));
+  if (range) return range;
+  const some = RANKED.length ? RANKED : TRIALS.filter((trial) => trial.value !== null);
+  range = robust(some.map((trial) => trial.value));
+  if (F.counts.stopped) range[BETTER < 0 ? "high" : "low"] -= BETTER * (range.high - range.low);
   return range;
+}
+
+function outside() {
+  return beyond(TRIALS.filter((trial) => trial.state !== "failed").map((trial) => trial.value), valueRange());
 }
 
 // Keeps points of one choice apart, in [-0.5, 0.5], the same at every drawing.
