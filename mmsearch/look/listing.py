@@ -15,7 +15,7 @@ HEADS = ("study", "method", "dataset", "state", "trials", "incumbent", "publishe
 
 def listing(studies: Iterable[tuple[str, Record | MmsearchError, str]]) -> list[str]:
     """Lines of a table of studies; what cannot be read has a line that says why."""
-    rows = [list(HEADS)]
+    rows: list[list[str]] = [list(HEADS)]
     for name, found, written in studies:
         if isinstance(found, MmsearchError):
             why = str(found.problems[0].rule)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, process_time
+from types import FrameType
 
 from mmsearch.cluster.troubles import Troubles
 from mmsearch.errors import reason_of
@@ -128,7 +129,7 @@ def _end(child: Child) -> None:
 def beside() -> int:
     """The process beside the search: a job on standard input, its cost or a trouble on output."""
     # What is half written is taken away when we are asked to end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _leave)
     try:
         job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  from the search that began us
         from mmsearch import sampling
@@ -141,6 +142,10 @@ def beside() -> int:
         return 1
     print(process_time())
     return 0
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    sys.exit(1)
 
 
 if __name__ == "__main__":
