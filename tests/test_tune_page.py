@@ -31,7 +31,7 @@ def test_a_page_is_made_beside_the_search_and_the_next_one_waits(tmp_path, at_on
         search(ledger)
         page = Page(ledger.study, storage, tmp_path, Troubles(said.append))
         began = time.monotonic()
-        page.observed(ledger.trials[0], ())
+        page.observed(ledger.record().trials[0], ())
         assert time.monotonic() - began < 2.0
         wait_for(page, (tmp_path / "report.html").exists)
         wait_for(page, lambda: page._child is None)
@@ -50,7 +50,7 @@ def test_a_page_that_cannot_be_made_is_told_once_and_ends_nothing(tmp_path, at_o
     with study_on(storage, "mine") as ledger:
         search(ledger)
         page = Page(ledger.study, storage + ".gone", tmp_path, Troubles(said.append))
-        page.ended(ledger.trials[0])
+        page.ended(ledger.record().trials[0])
         wait_for(page, lambda: said)
         (tmp_path / "report.html").mkdir()
         page.write(ledger.record())
@@ -64,7 +64,7 @@ def test_a_page_that_is_being_made_when_the_search_ends_is_ended(tmp_path, at_on
     with study_on(storage, "mine") as ledger:
         search(ledger)
         page = Page(ledger.study, storage, tmp_path, Troubles())
-        page.ended(ledger.trials[0])
+        page.ended(ledger.record().trials[0])
         child = page._child
         page.write(ledger.record())
     assert child is not None

@@ -124,6 +124,8 @@ def _end(child: Child) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    if child.stdout:
+        child.stdout.close()
 
 
 def beside() -> int:

@@ -19,10 +19,10 @@ function curvesSection(section) {
   }
   row.append(toggle("Best so far", soFar, (on) => { soFar = on; chart.redraw(true); }),
     toggle("Whole range", whole, (on) => { whole = on; chart.redraw(true); }));
-  section.append(row, legend([["line ramp-low", "completed, best"], ["line ramp-high", "completed, worst"],
-    ["line stopped", "stopped"],
+  section.append(row, legend([RANKED.length > 2 && ["line ramp-low", "completed, best"],
+    RANKED.length > 2 && ["line ramp-high", "completed, worst"], F.counts.stopped && ["line stopped", "stopped"],
     (F.counts.running || F.counts.paused) && ["line running", "running or paused"], F.counts.failed && ["line failed", "failed"], ["line published", "published"],
-    ["line best", "incumbent"], F.study.rungs.length && ["line rung", "rung"]]), chart);
+    best && ["line best", "incumbent"], F.study.rungs.length && ["line rung", "rung"]]), chart);
   if (F.metrics.length > F.curves.length) {
     section.append(make(`<p class="note">Curves of the other metrics, and of losses, are in TensorBoard: here they would make the page too large.</p>`));
   }
@@ -57,7 +57,7 @@ function drawCurves(width, { metric, soFar, whole }) {
   const x = scale({ low: 1, high: Math.max(2, F.study.max_epochs) }, box.left, box.right);
   const y = scale(range, box.bottom, box.top);
   const rungs = F.study.rungs.map((rung) => `<line class="rung" x1="${x(rung)}" x2="${x(rung)}"
-    y1="${box.top}" y2="${box.bottom}"/><text class="note" x="${x(rung) + 4}" y="${box.bottom - 6}">rung ${rung}</text>`);
+    y1="${box.top}" y2="${box.bottom}"/><text class="note" x="${x(rung) + 4}" y="${box.top + 10}">rung ${rung}</text>`);
   const place = (curve) => curve.map((value, epoch) => [x(epoch + 1), value === null ? null : y(value)]);
   const lines = all.map(([trial, curve]) => curve.length === 1
     ? dots(place(curve).filter(([, at]) => at !== null), trial.state)

@@ -6,7 +6,10 @@ function importancesSection(section) {
     return;
   }
   const last = F.importances.length - 1;
-  let chosen = String(last);
+  // The deepest fidelity of which the forest explains something, or the one it explains best.
+  const told = F.importances.findLastIndex((one) => one.explained >= 0.1);
+  const most = F.importances.reduce((top, one, place, all) => (one.explained > all[top].explained ? place : top), 0);
+  let chosen = String(told >= 0 ? told : most);
   const label = ({ epoch, trials }) => `${epoch === null ? "full training" : `rung ${epoch}`} (${trials} trials)`;
   const note = make('<p class="note"></p>');
   const say = () => {
@@ -109,7 +112,7 @@ function sliceTicks(parameter, marks, box) {
 function drawSlice(width, parameter) {
   const box = { left: SLICE.left, right: width - SLICE.right, top: SLICE.top, bottom: SLICE.top + SLICE.plot };
   const drawn = TRIALS.filter((trial) => visible.has(trial) && parameter.name in trial.coordinates
-    && (trial.value !== null || trial.state === "failed"));
+    && (trial.state === "failed" || (trial.value !== null && beyond([trial.value], valueRange()) === 0)));
   const y = scale(valueRange(), box.bottom, box.top);
   const { at, ticks: marks, jitter } = parameterScale(parameter, box.left + 8, box.right - 8);
   const near = drawn.map((trial) => [at(trial.coordinates[parameter.name]) + jitter * spread(trial.number),

@@ -30,7 +30,7 @@ function headline() {
   } else if (F.lead) {
     const ahead = F.lead.absolute;
     card("Lead over published", `${ahead >= 0 ? "+" : "−"}${fixed(Math.abs(ahead))}`,
-      `${F.lead.relative === null ? "" : `${percent(Math.abs(F.lead.relative))} ${ahead >= 0 ? "better" : "worse"}<br>`}published: ${fixed(published.value)}, same budget`);
+      `${F.lead.relative === null ? "" : `${percent(Math.abs(F.lead.relative))} ${ahead >= 0 ? "better" : "worse"}<br>`}published: ${fixed(published.value)}, also trained in full`);
   } else {
     card("Lead over published", "–", published
       ? `the published configuration is ${esc(published.state)}: nothing to compare with`
@@ -117,7 +117,7 @@ function drawProgress(width, by) {
   const inner = `${line}${dots(near, "completed")}<path class="line best" d="${path(steps)}"/>`;
   return {
     height, near,
-    svg: marks + clipped(box, inner) + cut(beyond(values, range), box),
+    svg: marks + clipped({ ...box, right: box.right + 5, bottom: box.bottom + 4 }, inner) + cut(beyond(values, range), box),
     mark: (trial) => {
       const found = near.find(([, , one]) => one === trial);
       return found ? ring(found[0], found[1], "hot") : "";
