@@ -131,7 +131,7 @@ const ring = (x, y, kind = "best", r = 7) =>
   `<circle class="ring ${kind}" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${r}"/>`;
 
 const seen = new ResizeObserver((entries) => {
-  for (const { target } of entries) target.redraw?.();
+  requestAnimationFrame(() => { for (const { target } of entries) target.redraw(); });
 });
 
 // A figure: `draw(width)` gives { height, svg, near, mark }; `near` are the places of trials,
