@@ -73,7 +73,8 @@ class Page:
             _end(self._child)
             self._child = None
         try:
-            write_page(record, self._job.study, self._job.path)
+            with self._troubles.allowed(WHAT):
+                write_page(record, self._job.study, self._job.path)
         except Exception as error:  # noqa: BLE001  a page is no reason to lose a search's end
             self._troubles.add(WHAT, reason_of(error))
 
