@@ -4,6 +4,7 @@ import typer
 
 from mmsearch.data import data
 from mmsearch.doctor.options import doctor
+from mmsearch.look.options import export, ls, report, show
 from mmsearch.tune.options import tune
 
 app = typer.Typer(
@@ -14,6 +15,10 @@ app = typer.Typer(
 app.command()(tune)
 app.command()(data)
 app.command()(doctor)
+app.command()(report)
+app.command()(ls)
+app.command()(show)
+app.command()(export)
 
 
 @app.callback()

@@ -70,6 +70,8 @@ def test_a_search_leaves_a_record_a_table_a_best_configuration_curves_and_logs(t
     best = tomllib.loads((folder / "best.toml").read_text())
     assert best["published"].keys() == found.incumbent.config.keys()
     assert len(rows(tmp_path)) == 5
+    assert f"{folder / 'report.html'}" in done.stdout
+    assert '"name":"selfmi"' in (folder / "report.html").read_text()
     assert sorted(path.name for path in (folder / "tensorboard").glob("trial-*"))[0] == "trial-0000"
     log = (folder / "logs" / "trial-0000.log").read_text()
     assert "trial 0 from epoch 0, ZeRO stage 0, micro-batches of 32: {" in log

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -11,12 +13,23 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         OSError: the file cannot be written; what was there before is untouched.
     """
+    with replaced(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+@contextmanager
+def replaced(path: Path) -> Generator[Path]:
+    """A file beside this one to be written, which replaces it when the block ends well.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
     scratch = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        yield scratch
         scratch.chmod(0o666 & ~_umask())
         scratch.replace(path)
     finally:

@@ -67,8 +67,9 @@ def state_name(state: TrialState) -> str:
 
 def describe_trial(trial: Trial) -> str:
     """A trial's coordinates on one line, in the order of the space, four digits each."""
-    return "  ".join(f"{name}={_short(value)}" for name, value in trial.coordinates.items())
+    return "  ".join(f"{name}={describe_value(value)}" for name, value in trial.coordinates.items())
 
 
-def _short(value: Scalar) -> str:
+def describe_value(value: Scalar) -> str:
+    """A parameter's value in four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -80,6 +80,17 @@ def read(url: str, name: str | None = None) -> Record:
         return _record(found)
 
 
+def read_all(url: str) -> tuple[Record, ...]:
+    """The newest generation of every study of a storage, by name; nothing is written.
+
+    Raises:
+        StorageError: absent, unreadable, damaged, or of another schema version.
+    """
+    with reading(url) as store:
+        found = {name: one.find() for name, one in sorted(shelves(store).items())}
+        return tuple(_record(one) for one in found.values() if one)
+
+
 def find(url: str, name: str | None = None) -> Record | None:
     """The record as `read` gives it, or None where the study is not on record yet.
 

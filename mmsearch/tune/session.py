@@ -17,6 +17,7 @@ from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
+from mmsearch.tune.page import Page
 from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
@@ -75,7 +76,8 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
                 site.troubles.add("logs", why)
             if asked.record and ledger.record().generation > asked.record.generation:
                 console.print(widened(ledger.record()))
-            reason = _search(ledger, views.data, join, site, console)
+            page = Page(study, place.storage, place.folder, site.troubles)
+            reason = _search(ledger, views.data, join, site, console, page)
             record = ledger.record()
     lines = closing(
         record,
@@ -109,7 +111,12 @@ def _ledger(asked: Asked, data: SearchData) -> Ledger:
 
 
 def _search(
-    ledger: Ledger, data: SearchData, join: Callable[[], Room], site: Site, console: Console
+    ledger: Ledger,
+    data: SearchData,
+    join: Callable[[], Room],
+    site: Site,
+    console: Console,
+    page: Page,
 ) -> str | None:
     """Puts right what a killed sitting left beside the record, then trains what is missing."""
     study = ledger.study
@@ -125,11 +132,12 @@ def _search(
             return None
         with View(console, study, ledger.record) as view:
             around = site.troubles.around
-            listeners = (around(curves, CURVES), around(files, TABLES), view)
+            listeners = (around(curves, CURVES), around(files, TABLES), page, view)
             return search(ledger, data, join(), site=site, listeners=listeners, notice=view.notice)
     finally:
         with allowed(TABLES):
             files.write()
+        page.write(ledger.record())
         if CURVES in site.troubles:
             with allowed(CURVES):
                 curves.catch_up(ledger.record())

@@ -117,6 +117,7 @@ def closing(
         "  one seed's winner: optimistic until it is trained again with fresh seeds",
         "",
         f"  best configuration  {folder / 'best.toml'}",
+        f"  report              {folder / 'report.html'}",
         f"  every trial         {folder / 'trials.csv'}",
         f"  curves              tensorboard --logdir {folder / 'tensorboard'}",
         f"  live record         optuna-dashboard {storage}",

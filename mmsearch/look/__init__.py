@@ -1,0 +1,1 @@
+"""Looks at studies on record, and changes nothing: `report`, `ls`, `show`, `export`."""
