@@ -39,6 +39,12 @@ class Sleeper(tune.Trainable):
         time.sleep(speed.simulated.TRIAL_S)
         return {"mae": self.config["learning_rate"], "began": began, "done": True}
 
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to keep."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing was kept."""
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes another configuration."""
         self.config = new_config

@@ -79,7 +79,8 @@ def line(name: str, runs: Sequence[dict[str, Any]], gangs: int, bound_s: float) 
         f"{np.median(around):.3f}",
         f"{trials * bound_s / gangs / wall:.0%}",
     ]
-    return f"| {name} | {trials} | " + " | ".join(cells) + " |"
+    shown = ("" if "nan" in cell else cell for cell in cells)
+    return f"| {name} | {trials} | " + " | ".join(shown) + " |"
 
 
 def main() -> None:
@@ -93,7 +94,8 @@ def main() -> None:
     parser.add_argument("--study", type=Path, default=STUDY)
     asked = parser.parse_args()
     gangs = CORES // asked.workers
-    each, stock = asked.trials // asked.turns, (asked.stock_trials or asked.trials) // asked.turns
+    each = asked.trials // asked.turns
+    stock = each if asked.stock_trials is None else asked.stock_trials // asked.turns
     study = str(asked.study.resolve())
     rest = (str(asked.workers), str(gangs), str(asked.epochs))
     runs: dict[str, list[dict[str, Any]]] = {"alone": [], "mmsearch": [], "stock": []}

@@ -58,8 +58,9 @@ class Shelf:
 
     def tidy(self, record: Record) -> None:
         """Removes what nobody will resume or evaluate."""
+        incumbent = record.incumbent
         for folder in self._root.glob("trial-*"):
             number = int(folder.name.removeprefix("trial-"))
             trial = record.trials[number] if number < len(record.trials) else None
-            if not trial or (trial.ended and not trial.published and trial is not record.incumbent):
+            if not trial or (trial.ended and not trial.published and trial is not incumbent):
                 shutil.rmtree(folder, ignore_errors=True)

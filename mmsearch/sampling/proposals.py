@@ -61,13 +61,19 @@ def propose(
     if outside:
         trials = [trial for trial in trials if trial.number not in outside]
     throwaway = _throwaway(*as_single(study, trials, number), seed)
-    known = [trial.coordinates for trial in trials]
     config: dict[str, Any] = {}
     for _ in range(DRAWS):
         config = study.configuration(study.space.assign(_asker(throwaway.ask())))
-        if study.coordinates(config) not in known:
+        if not _is_known(study.coordinates(config), trials):
             break
     return config
+
+
+def _is_known(coordinates: Mapping[str, Scalar], trials: Sequence[Trial]) -> bool:
+    """Whether a trial has them; most differ in the first already, which is quick to see."""
+    name, value = next(iter(coordinates.items()), ("", None))
+    alike = (t.coordinates for t in trials if t.coordinates.get(name) == value)
+    return any(known == coordinates for known in alike)
 
 
 def belongs(study: Study, config: Mapping[str, Any]) -> bool:

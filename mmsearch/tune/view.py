@@ -86,7 +86,7 @@ class View:
             self._summary, self._is_old = summary(self._record()), False
 
     def _line(self, trial: Trial) -> str:
-        if isinstance(trial.state, Completed):  # Nothing else changes the incumbent.
+        if self._may_lead(trial):
             self._refresh()
         budget = self._study.budget.trials
         parts = [
@@ -98,6 +98,15 @@ class View:
         parts.append(incumbent_line(self._summary))
         parts.append(f"{self._left()} left")
         return "  ".join(part for part in parts if part)
+
+    def _may_lead(self, trial: Trial) -> bool:
+        """Whether the incumbent, or its lead, may be another one now."""
+        incumbent = self._summary.incumbent
+        if not isinstance(trial.state, Completed) or trial.value is None:
+            return False
+        if trial.published or incumbent is None or incumbent.value is None:
+            return True
+        return not self._study.objective.better(incumbent.value, trial.value)
 
     def _left(self) -> str:
         done = self._ended - self._ended_before
