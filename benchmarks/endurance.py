@@ -127,7 +127,9 @@ def memory(asked: argparse.Namespace) -> None:
             while search.ended() < mark:
                 assert search.process.poll() is None, "the search has ended"
                 time.sleep(0.1)
-            usages = [_usage(search.of_kind(kind)[0]) for kind in ("driver", "leader", "worker")]
+            pids = [search.of_kind(kind) for kind in ("driver", "leader", "worker")]
+            assert all(pids), "a process of the gang is gone"
+            usages = [_usage(pid[0]) for pid in pids]
             cells = " | ".join(f"{mib:.1f} MiB, {files} files" for mib, files in usages)
             print(f"| {mark} | {cells} |", flush=True)
         search.noted()
@@ -139,7 +141,7 @@ def kills(asked: argparse.Namespace) -> None:
     """Kills, waits, resumes, and looks at what is left."""
     rng = random.Random(asked.seed)
     options = ["--trials", "100000", "--max-epochs", "9"]
-    options += ["--set", 'sampler.kind="random"']
+    options += ["--set", 'sampler.kind="random"', "--set", "scheduler.first_rung=3"]
     done: Counter[str] = Counter()
     slowest = {"gone": 0.0, "trained": 0.0}
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +150,8 @@ def kills(asked: argparse.Namespace) -> None:
             kind = "driver" if rng.random() < 0.2 else rng.choice(["worker", "worker", "leader"])
             time.sleep(rng.uniform(0.0, asked.longest_s))
             victims = search.of_kind(kind)  # notes the others as well
-            if not victims:
+            if not victims:  # It is starting.
+                assert search.process.poll() is None, "the search has ended"
                 continue
             os.kill(rng.choice(victims), signal.SIGKILL)
             done[kind] += 1
