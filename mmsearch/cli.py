@@ -5,6 +5,7 @@ import typer
 from mmsearch.data import data
 from mmsearch.doctor.options import doctor
 from mmsearch.look.options import export, ls, report, show
+from mmsearch.train.options import train
 from mmsearch.tune.options import tune
 
 app = typer.Typer(
@@ -13,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(tune)
+app.command()(train)
 app.command()(data)
 app.command()(doctor)
 app.command()(report)

@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import unified_diff
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,10 @@ PACKAGES = (
 """Distributions whose versions can move a number; those that are not installed are left out."""
 TIMEOUT_S = 10.0
 """Longest that a program which is asked may take."""
+NO_END = "\\ No newline at end of file\n"
+SMALL = 8_000
+"""Characters of changes to the code that are kept with everything else; what is longer is named by
+its hash, and belongs into `diff_file` beside the record."""
 
 
 def collect(fingerprint: str) -> dict[str, Any]:
@@ -106,7 +111,44 @@ def _commit(package: Path) -> dict[str, Any]:
     changes = _ask("git", ["status", "--porcelain", "--", package.name], folder=root)
     if tracked is None or commit is None or changes is None:
         return {}
-    return {"commit": commit, "dirty": bool(changes)}
+    dirty = {"commit": commit, "dirty": bool(changes)}
+    diff = changed_code() if changes else ""
+    if not diff:
+        return dirty
+    told = {"diff": diff} if len(diff) <= SMALL else {"diff_file": diff_file(diff)}
+    return {**dirty, "diff_sha256": sha256(diff.encode()).hexdigest(), **told}
+
+
+def diff_file(diff: str) -> str:
+    """Name of the file, beside a record, that keeps changes too long for it."""
+    return f"changes-{sha256(diff.encode()).hexdigest()[:12]}.diff"
+
+
+def changed_code() -> str:
+    """What the package's files differ in from the commit, new files included, as `git apply` takes.
+
+    Empty outside a checkout, and where nothing differs.
+    """
+    package = _package()
+    root, name = package.parent, package.name
+    if not _is_checkout(root):
+        return ""
+    known = _ask("git", ["diff", "HEAD", "--no-color", "--no-ext-diff", "--", name], folder=root)
+    listed = ["ls-files", "--others", "--exclude-standard", "-z", "--", name]
+    new = (_ask("git", listed, folder=root) or "").split("\0")
+    parts = [f"{known}\n" if known else "", *(_added(root, path) for path in sorted(new) if path)]
+    return "".join(parts)
+
+
+def _added(root: Path, path: str) -> str:
+    """A new file as a change; of one that is no text, its name alone."""
+    try:
+        lines = (root / path).read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError):
+        return f"Only here: {path}\n"
+    whole = unified_diff([], lines, "/dev/null", f"b/{path}")
+    ended = [line if line.endswith("\n") else f"{line}\n{NO_END}" for line in whole]
+    return f"diff --git a/{path} b/{path}\nnew file mode 100644\n{''.join(ended)}"
 
 
 def _is_checkout(root: Path) -> bool:
@@ -136,7 +178,7 @@ def _gpus() -> dict[str, Any]:
 
 
 def _ask(program: str, arguments: Sequence[str], *, folder: Path | None = None) -> str | None:
-    """What a program prints, stripped; None if it is absent, fails or takes too long."""
+    """What a program prints, newlines around it gone; None if it is absent, fails or is slow."""
     executable = shutil.which(program)
     if executable is None:
         return None
@@ -149,9 +191,10 @@ def _ask(program: str, arguments: Sequence[str], *, folder: Path | None = None) 
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=TIMEOUT_S,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.strip("\n")

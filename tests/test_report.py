@@ -231,10 +231,11 @@ def test_the_best_configuration_says_where_it_comes_from(tmp_path: Path) -> None
         a_trial(1, Stopped(rung=3), values=(0.6,)),
         a_trial(2, Failed("nan", "x")),
     )
-    provenance = best(a_record(*trials, provenance=facts), tmp_path)["provenance"]
+    written = best(a_record(*trials, provenance=facts), tmp_path)
+    provenance = written["provenance"]
     assert provenance["study_hash"] == read_study().hash
     assert provenance["seed"] == {"study": 3, "trial": 0, "replicate": 0}
-    assert provenance["trials"] == {
+    assert written["spent"]["trials"] == {
         "running": 0,
         "paused": 0,
         "completed": 1,

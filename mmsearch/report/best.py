@@ -1,23 +1,34 @@
-"""The best configuration in `[published]` shape: the next study can start from it."""
+"""The card of the best configuration, in `[published]` shape: the next study can start from it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from mmsearch.report import card
 from mmsearch.report.files import write_atomically
-from mmsearch.report.standing import state_name, summary
+from mmsearch.report.standing import state_name
 from mmsearch.report.toml import without_none
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Trial
 
 
-def write_best_toml(record: Record, study: Study, path: Path) -> None:
-    """Write the incumbent with where it comes from; without an incumbent, write nothing.
+def write_best_toml(
+    record: Record, study: Study, path: Path, *, more: Mapping[str, Any] | None = None
+) -> None:
+    """Write the incumbent's card; without an incumbent, write nothing.
 
-    The file's `[published]` table can replace that of a study file; `[provenance]` says what a
-    paper must say. A checkpoint beside or below the file is given relative to its folder.
+    The file's `[published]` table can replace that of a study file; `[study]` and `[validation]`
+    are what training it again needs; `[provenance]` says what a paper must say. A checkpoint
+    beside or below the file is given relative to its folder.
+
+    Args:
+        record: the study as it stands.
+        study: as it is searched.
+        path: of the card.
+        more: tables by name that others know of, put before `[study]`.
 
     Raises:
         OSError: the file cannot be written; an earlier one stays as it was.
@@ -25,11 +36,17 @@ def write_best_toml(record: Record, study: Study, path: Path) -> None:
     incumbent = record.incumbent
     if incumbent is None:
         return
+    told = card.sections(record, study, incumbent)
+    searched = told.pop("study")
     document = {
-        "published": without_none(incumbent.config),
-        "provenance": without_none(_provenance(record, study, incumbent, folder=path.parent)),
+        "published": incumbent.config,
+        **told,
+        **(more or {}),
+        "study": searched,
+        "provenance": _provenance(record, study, incumbent, folder=path.parent),
     }
-    text = f"{_remark(record, incumbent)}\n{tomli_w.dumps(document)}"
+    written = tomli_w.dumps(without_none(document), multiline_strings=True)
+    text = f"{_remark(record, incumbent)}\n{written}"
     write_atomically(path, text)
 
 
@@ -42,7 +59,8 @@ def _remark(record: Record, incumbent: Trial) -> str:
         f"Published configuration: {_published(record)}.",
         f"This is one seed's winner out of {completed} completed trials: its value is optimistic.",
         "Train it under fresh seeds before printing a number.",
-        "To start the next study here, put this [published] table into its file.",
+        "To start the next study here, put this [published] table into its file;",
+        "to train it again: python -m mmsearch.train with this file.",
     ]
     return "".join(f"# {line}\n" for line in lines)
 
@@ -76,8 +94,9 @@ def _provenance(record: Record, study: Study, trial: Trial, *, folder: Path) -> 
         "value_epoch": trial.value_epoch,
         "seed": asdict(trial.seed),
         "checkpoint": _relative(checkpoint.uri, folder) if checkpoint else None,
-        "trials": summary(record).counts,
+        "space_hash": card.space_hash(study),
         **record.provenance,
+        **card.sitting(record, trial),
     }
 
 

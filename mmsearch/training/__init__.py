@@ -7,6 +7,7 @@ imported when a gang is joined, or a `[deepspeed]` table checked.
 from mmsearch.training.bandwidth import all_reduce_speed
 from mmsearch.training.checkpoint import plan_of
 from mmsearch.training.endings import Diverged, OutOfMemory, Unwritten, ending_of
+from mmsearch.training.exported import Predictor, write_weights
 from mmsearch.training.loop import train
 from mmsearch.training.plan import Plan, Thrift
 from mmsearch.training.settings import check
@@ -17,6 +18,7 @@ __all__ = [
     "Diverged",
     "OutOfMemory",
     "Plan",
+    "Predictor",
     "Thrift",
     "Trainer",
     "Unwritten",
@@ -29,4 +31,5 @@ __all__ = [
     "place",
     "plan_of",
     "train",
+    "write_weights",
 ]

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
+from mmsearch import provenance
 from mmsearch.report import write_best_toml, write_trials_csv
+from mmsearch.report.files import write_atomically
 from mmsearch.study import Study, pareto_set
 from mmsearch.trial import Observation, Record, Trial
 
@@ -20,6 +22,7 @@ class Files:
         self._study = study
         self._record = record
         self._written = monotonic()
+        self._has_tried = False
 
     def began(self, trial: Trial) -> None:
         """See `cluster.Listener`."""
@@ -35,7 +38,21 @@ class Files:
     def write(self) -> None:
         """Writes both files as the record stands now."""
         record = self._record()
+        self._write_changes(record)
         pareto = pareto_set(self._study, record.trials) if self._study.others else None
         write_trials_csv(record, self._folder / "trials.csv", pareto=pareto)
         write_best_toml(record, self._study, self._folder / "best.toml")
         self._written = monotonic()
+
+    def _write_changes(self, record: Record) -> None:
+        """The changes to the code that are too long for the record, unless they are kept."""
+        sittings = [record.provenance, *record.provenance.get("resumed", [])]
+        wanted = {one["diff_file"] for one in sittings if "diff_file" in one}
+        if all((self._folder / name).exists() for name in wanted) or self._has_tried:
+            return
+        self._has_tried = True
+        diff = provenance.changed_code()
+        name = provenance.diff_file(diff)
+        # What an earlier sitting changed may be gone by now.
+        if name in wanted:
+            write_atomically(self._folder / name, diff)

@@ -1,0 +1,1 @@
+"""`python -m mmsearch.train CARD`: trains a card's configuration again, with no Ray. Thin."""
