@@ -167,3 +167,30 @@ def test_a_machine_without_working_gpus_has_none(
     monkeypatch.setattr(provenance, "TIMEOUT_S", 0.2)
     programs(tmp_path / "bin", monkeypatch, nvidia_smi=script)
     assert "gpus" not in provenance.collect("x")["hardware"]
+
+
+def test_changes_to_the_code_can_be_applied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = a_checkout(tmp_path / "here")
+    monkeypatch.setattr(provenance, "__file__", str(package / "provenance.py"))
+    (package / "seeds.py").write_text("one = 2\n")
+    (package / "new.py").write_text("two = 2")
+    facts = provenance.collect("x")
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "here"), "there")
+    (tmp_path / "change").write_text(facts["diff"])
+    git(tmp_path / "there", "apply", str(tmp_path / "change"))
+    for name in ("seeds.py", "new.py"):
+        there = tmp_path / "there" / "mmsearch" / name
+        assert there.read_text() == (package / name).read_text()
+
+
+def test_changes_that_are_long_are_told_by_their_hash_and_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = a_checkout(tmp_path)
+    monkeypatch.setattr(provenance, "__file__", str(package / "provenance.py"))
+    (package / "new.py").write_text("line = 1\n" * provenance.SMALL)
+    facts = provenance.collect("x")
+    assert "diff" not in facts
+    assert facts["diff_file"] == provenance.diff_file(provenance.changed_code())

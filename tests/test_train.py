@@ -184,3 +184,9 @@ def test_curves_are_compared_epoch_by_epoch(
 ) -> None:
     compared = compare([1.0, 2.0], found, tolerance=tolerance)
     assert (compared.agrees, compared.first) == (agrees, first)
+
+
+def test_training_a_card_needs_no_ray() -> None:
+    code = "import sys, mmsearch.train.options, mmsearch.train.session; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

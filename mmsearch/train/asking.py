@@ -7,8 +7,9 @@ from mmsearch import methods
 from mmsearch.seeds import Seed
 from mmsearch.train.card import Card
 
-TOLERANCE = 0.05
-"""How far a curve that was trained under other conditions may be from the recorded one."""
+TOLERANCE = 0.1
+"""How far a curve that was trained under other conditions may be from the recorded one: two workers
+instead of one draw other noise, and were seen 8 % apart at epoch 2, 0.2 % in the value."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -188,5 +188,5 @@ def _where(place: str, path: tuple[str, ...]) -> str:
 
 def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A table of the study; what is no table is left for the study's own check to refuse."""
-    found = document.get(name, {})
-    return found if isinstance(found, Mapping) else {}
+    found = document.get(name)
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
