@@ -86,7 +86,7 @@ def searched(study: Study) -> dict[str, Any]:
 
 def space_hash(study: Study) -> str:
     """SHA-256 of the space, the same for every study that searches it."""
-    space: Mapping[str, Any] = tomllib.loads(study.text)["space"]
+    space: Mapping[str, Any] = tomllib.loads(study.text).get("space", {})
     return sha256(tomli_w.dumps(space).encode()).hexdigest()
 
 
