@@ -4,8 +4,8 @@
 
 Dispatcher, ledger, journal on disk, live view, tables and TensorBoard are real; gangs answer in the
 order of a simulated clock, on which an epoch takes a minute, more or less. Ray is left out: what it
-adds is in `driver.py`. Each row runs until its trials end or its seconds are over, which do not count
-the start, at which all gangs are given their first trial.
+adds is in `driver.py`. Each row runs until its trials end or its seconds are over; the start, at
+which all gangs are given their first trial, is not among them.
 
 A driver keeps up when it carries more observations a second than its gangs send: `needed`. It holds
 its gangs up for as long as its longest report takes. Seconds are of processor time, so that a busy
@@ -172,8 +172,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     asked = parser.parse_args()
     print(
-        "| sampler, scheduler | gangs | start, s | observations/s needed | carried | orders/s | trials "
-        "| proposing, ms: mean, longest | longest report, s | memory, MiB | journal, MiB | open files |\n"
+        "| sampler, scheduler | gangs | start, s | observations/s needed | carried | orders/s "
+        "| trials | proposing, ms: mean, longest | longest report, s | memory, MiB | journal, MiB "
+        "| open files |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for kind in KINDS:

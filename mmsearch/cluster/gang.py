@@ -157,7 +157,13 @@ class Gang(Trainable):
 
     def _assemble(self) -> str:
         """Starts the workers and joins them; returns the first one's host name."""
-        world_size = self._study.resources.workers
+        self._workers = self._started()
+        (name, address, port, node), *others = self._all("host")
+        self._spans = any(other[3] != node for other in others)
+        self._all("join", f"tcp://{address}:{port}")
+        return name
+
+    def _started(self) -> list[Any]:
         remote = ray.remote(concurrency_groups={ASIDE: 1})(GangWorker).options(
             num_cpus=1,
             num_gpus=self._gpus,
@@ -165,14 +171,10 @@ class Gang(Trainable):
                 ray.util.get_current_placement_group()
             ),
         )
-        self._workers = [
+        return [
             remote.remote(self._study, self._parcel, rank=rank, patience=self._patience)
-            for rank in range(world_size)
+            for rank in range(self._study.resources.workers)
         ]
-        (name, address, port, node), *others = self._all("host")
-        self._spans = any(other[3] != node for other in others)
-        self._all("join", f"tcp://{address}:{port}")
-        return name
 
     def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
         """Calls every worker; a trial's fault on one, or a hang, ends the wait for the others.
