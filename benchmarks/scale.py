@@ -2,10 +2,10 @@
 
     python benchmarks/scale.py --gangs 16 100 1000
 
-Dispatcher, ledger, journal on disk, live view, tables and TensorBoard are real; gangs answer in
-the order of a simulated clock, on which an epoch takes a minute, more or less. Ray is left out:
-what it adds is in `driver.py`. Each row runs until its trials end or its seconds are over, which
-do not count the start, at which all gangs are given their first trial.
+Dispatcher, ledger, journal on disk, live view, tables and TensorBoard are real; gangs answer in the
+order of a simulated clock, on which an epoch takes a minute, more or less. Ray is left out: what it
+adds is in `driver.py`. Each row runs until its trials end or its seconds are over; the start, at
+which all gangs are given their first trial, is not among them.
 
 A driver keeps up when it carries more observations a second than its gangs send: `needed`. It holds
 its gangs up for as long as its longest report takes. Seconds are of processor time, so that a busy
@@ -173,8 +173,8 @@ def main() -> None:
     asked = parser.parse_args()
     print(
         "| sampler, scheduler | gangs | start, s | observations/s needed | carried | orders/s "
-        "| trials | proposing, ms: mean, longest | longest report, s | memory, MiB "
-        "| journal, MiB | open files |\n"
+        "| trials | proposing, ms: mean, longest | longest report, s | memory, MiB | journal, MiB "
+        "| open files |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for kind in KINDS:

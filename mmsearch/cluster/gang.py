@@ -157,7 +157,14 @@ class Gang(Trainable):
 
     def _assemble(self) -> str:
         """Starts the workers and joins them; returns the names of their hosts."""
-        world_size = self._study.resources.workers
+        self._workers = self._started()
+        hosts = self._all("host")
+        (_, address, port, node), *others = hosts
+        self._spans = any(other[3] != node for other in others)
+        self._all("join", f"tcp://{address}:{port}")
+        return ", ".join(dict.fromkeys(name for name, *_ in hosts))
+
+    def _started(self) -> list[Any]:
         remote = ray.remote(concurrency_groups={ASIDE: 1})(GangWorker).options(
             num_cpus=1,
             num_gpus=self._gpus,
@@ -165,15 +172,10 @@ class Gang(Trainable):
                 ray.util.get_current_placement_group()
             ),
         )
-        self._workers = [
+        return [
             remote.remote(self._study, self._parcel, rank=rank, patience=self._patience)
-            for rank in range(world_size)
+            for rank in range(self._study.resources.workers)
         ]
-        hosts = self._all("host")
-        (_, address, port, node), *others = hosts
-        self._spans = any(other[3] != node for other in others)
-        self._all("join", f"tcp://{address}:{port}")
-        return ", ".join(dict.fromkeys(name for name, *_ in hosts))
 
     def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
         """Calls every worker; a trial's fault on one, or a hang, ends the wait for the others.

@@ -52,16 +52,20 @@ def doctor(
 def _asked(
     cluster: Path | None, address: str | None, out: Path, data: Path | None, dataset: str | None
 ) -> "Iterator[Finding]":
-    from mmsearch.doctor import attached, here, remote
-    from mmsearch.doctor.cluster_file import read
-
     folder = None if data is None else str(data)
     if cluster is not None and address is not None:
         rule = f"a cluster file and a running cluster are asked in turn, got both, {address!r}"
         raise ClusterError(Problem("--address", rule, "Leave one of them out."))
     if address is not None:
+        from mmsearch.doctor import attached
+
         return attached.surveyed(address, out=str(out.absolute()), data=folder)
     if cluster is None:
+        from mmsearch.doctor import here
+
         return here.surveyed(out=str(out), data=data, dataset=dataset)
+    from mmsearch.doctor import remote
+    from mmsearch.doctor.cluster_file import read
+
     # A relative path starts there at the home folder of who logs in.
     return remote.surveyed(read(cluster), out=str(out), data=folder)
