@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 
 from mmsearch.cluster import machines
 from mmsearch.cluster.limits import Limits, check
-from mmsearch.cluster.messages import Ready
+from mmsearch.cluster.messages import Ready, Stretch
 from mmsearch.cluster.shipping import pack, unpack
 from mmsearch.cluster.tuning import GANG_LOSSES, Desk, Gangs
 from mmsearch.errors import ClusterError
@@ -121,6 +121,20 @@ def test_gangs_that_die_one_after_another_end_the_search_with_the_reason():
     desk.on_trial_error(None, gang("c"))
     with pytest.raises(ClusterError, match=r"3 gangs died one after another .* no torch"):
         raise failures[0]
+
+
+def test_gangs_that_have_trained_may_be_lost_with_their_machines_however_many_at_once():
+    failures: list[Exception] = []
+    desk = Desk(FakeDispatcher(), tick=lambda: None, fail=failures.append)
+    for name in "abcd":
+        desk.on_trial_result(None, gang(name), {"report": Stretch(number=0)})
+    for name in "abcd":
+        desk.on_trial_error(None, gang(name))
+    for name in "ef":
+        desk.on_trial_error(None, gang(name))
+    assert not failures
+    desk.on_trial_error(None, gang("g"))
+    assert len(failures) == 1
 
 
 def test_a_ray_that_does_not_start_is_told_with_its_reason(monkeypatch):

@@ -1,8 +1,8 @@
 """Whether the processes that hold a cluster together still answer to the driver.
 
 Unusual: a driver that has lost its cluster's head, or Ray's daemon of its own machine, is ended by
-Ray a while later, without a word. So the ports of both are knocked at, by a thread of its own,
-since what the driver asks of a head that is gone may take as long as Ray lets it.
+Ray within a minute, without a word, and whatever it asks of Ray until then takes that minute. So
+the ports of both are knocked at by a thread of its own, which has the last word.
 """
 
 import socket
@@ -50,11 +50,6 @@ class Contact:
         self._clock = clock
         self._shut_since: dict[Door, float] = {}
 
-    @property
-    def shut(self) -> tuple[Door, ...]:
-        """Doors that did not open when they were last knocked at."""
-        return tuple(self._shut_since)
-
     def knock(self) -> None:
         """At every door."""
         for door in self._doors:
@@ -64,11 +59,12 @@ class Contact:
             else:
                 self._shut_since.setdefault(door, now)
 
-    def check(self) -> None:
-        """Raises ClusterError where a door stays shut for longer than it may."""
-        for door, since in tuple(self._shut_since.items()):
+    def lost(self) -> ClusterError | None:
+        """What to tell the user where a door stays shut for longer than it may."""
+        for door, since in self._shut_since.items():
             if self._clock() - since > door.patience_s:
-                raise _lost(door)
+                return _lost(door)
+        return None
 
 
 def _lost(door: Door) -> ClusterError:
@@ -81,34 +77,41 @@ def _lost(door: Door) -> ClusterError:
 
 
 @contextmanager
-def kept(doors: Sequence[Door]) -> Generator[Contact]:
-    """Knocks for as long as the context lasts."""
+def kept(doors: Sequence[Door], leave: Callable[[ClusterError], None]) -> Generator[None]:
+    """Knocks for as long as the context lasts.
+
+    Args:
+        doors: all must stay open.
+        leave: called in another thread, once, with what to tell the user; Ray is lost then.
+    """
     contact, over = Contact(doors), Event()
 
     def visit() -> None:
         while not over.wait(EVERY_S):
             contact.knock()
+            if lost := contact.lost():
+                leave(lost)
+                return
 
     thread = Thread(target=visit, daemon=True, name="contact")
     thread.start()
     try:
-        yield contact
+        yield
     finally:
         over.set()
 
 
-def doors() -> list[Door]:
-    """Of the cluster's head, and of this machine's daemon; call after Ray is joined."""
+def doors(*, attached: bool) -> list[Door]:
+    """Of the cluster's head and, where Ray was joined and not started, of this machine's daemon.
+
+    Call after Ray is there. What Ray started for this driver, `machines.check` sees at once.
+    """
     context = ray.get_runtime_context()
     host, _, port = context.gcs_address.rpartition(":")
+    head = Door("the head of the cluster", host, int(port), patience_s=30.0)
+    if not attached:
+        return [head]
     here = context.get_node_id()
     (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
-    return [
-        Door("the head of the cluster", host, int(port), patience_s=30.0),
-        Door(
-            "the raylet of this machine",
-            node["NodeManagerAddress"],
-            node["NodeManagerPort"],
-            patience_s=1.0,
-        ),
-    ]
+    address = node["NodeManagerAddress"], node["NodeManagerPort"]
+    return [head, Door("the raylet of this machine", *address, patience_s=1.0)]

@@ -1,6 +1,8 @@
 """Runs a study on the machines: Ray Tune holds the gangs, the dispatcher says what they train."""
 
+import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from mmsearch.cluster.shipping import pack
 from mmsearch.cluster.troubles import Listener, Troubles
 from mmsearch.cluster.tuning import Desk, Failures, Gangs, environment, run_config
 from mmsearch.datasets import SearchData
+from mmsearch.errors import ClusterError
 from mmsearch.sampling import Ledger
 from mmsearch.study import Study
 
@@ -38,6 +41,11 @@ class Interruption:
     reason: str | None = None
 
 
+def _leave(error: ClusterError) -> None:
+    print(*error.problems, sep="\n", file=sys.stderr, flush=True)
+    os._exit(2)
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a study runs and where it leaves its files."""
@@ -48,6 +56,9 @@ class Site:
     """A running Ray cluster, or None for this machine alone."""
     troubles: Troubles = field(default_factory=Troubles)
     """Hears what of the files there cannot be written."""
+    leave: Callable[[ClusterError], None] = _leave
+    """Ends the driver when its cluster is lost, in another thread than the one that searches: by
+    then, nothing that needs Ray comes to an end."""
 
 
 @contextmanager
@@ -118,7 +129,6 @@ def search(
 
     def tick() -> None:
         machines.check(mail)
-        cluster.check()
         if places.look():
             dispatcher.resize(places.gangs)
         interruption.reason = interruption.reason or spent.reached()
@@ -145,7 +155,7 @@ def search(
         tempfile.TemporaryDirectory(prefix="mmsearch-") as scratch,
         environment(places.wanted),
         _interrupts(interruption),
-        contact.kept(contact.doors()) as cluster,
+        contact.kept(contact.doors(attached=site.address is not None), site.leave),
     ):
         tuner = tune.Tuner(
             tune.with_resources(

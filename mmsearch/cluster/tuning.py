@@ -13,10 +13,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from mmsearch.cluster.dispatcher import Dispatcher
+from mmsearch.cluster.messages import Stretch
 from mmsearch.errors import ClusterError, Problem
 
 GANG_LOSSES = 3
-"""Gangs that may die one after another, without a report, before the search gives up."""
+"""Gangs that may die one after another, without having trained, before the search gives up."""
 
 
 class _Unsaved:
@@ -64,21 +65,22 @@ class Desk(_Unsaved, FIFOScheduler):
         self._tick = tick
         self._fail = fail
         self._losses = 0
-        self._heard: set[str] = set()
+        self._proven: set[str] = set()
+        """Gangs that have trained: what they die of is no fault of how they are started."""
 
     def on_trial_result(self, controller: Any, trial: Gangway, result: dict[str, Any]) -> str:
         """A gang reported."""
         self._losses = 0
-        self._heard.add(trial.config["gang"])
         report = result.get("report")
+        if isinstance(report, Stretch):
+            self._proven.add(trial.config["gang"])
         if report is not None:
             self._guarded(lambda: self._dispatcher.reported(trial.config["gang"], report))
         return TrialScheduler.STOP if result.get("done") else TrialScheduler.CONTINUE
 
     def on_trial_error(self, controller: Any, trial: Gangway) -> None:
         """A gang died."""
-        # One that has trained died with its machine, and many may at once.
-        self._losses += trial.config["gang"] not in self._heard
+        self._losses += trial.config["gang"] not in self._proven
         self._guarded(lambda: self._dispatcher.gone(trial.config["gang"]))
         if self._losses >= GANG_LOSSES:
             self._fail(_gangs_die(trial))

@@ -1,5 +1,6 @@
 """One sitting at a study: check everything, search, leave the files, say what was found."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
@@ -15,6 +16,7 @@ from mmsearch.cluster.search import Site, joined, search
 from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
+from mmsearch.errors import ClusterError
 from mmsearch.sampling import Ledger
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
@@ -55,7 +57,9 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
     study, place = asked.study, asked.place
     with engines_hushed() as quiet, ExitStack() as machines:
         console = Console(file=quiet.terminal, markup=False, highlight=False, soft_wrap=True)
-        site = Site(place.folder, request.address, Troubles(console.print))
+        site = Site(
+            place.folder, request.address, Troubles(console.print), partial(_leave, console)
+        )
         join = cache(lambda: machines.enter_context(joined(site, study)))
         if not _is_done(asked):
             # What the machines cannot hold is not begun: they are asked before anything is written.
@@ -80,6 +84,13 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
     )
     Console(markup=False, highlight=False, soft_wrap=True).print(*lines, sep="\n")
     return reason is None
+
+
+def _leave(console: Console, error: ClusterError) -> None:
+    """Says why there is no way on, and ends: as the record has it, the search can be resumed."""
+    console.print(*(f"error: {problem}" for problem in error.problems), sep="\n")
+    console.show_cursor()
+    os._exit(2)
 
 
 def _is_done(asked: Asked) -> bool:

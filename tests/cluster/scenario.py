@@ -107,11 +107,17 @@ class Scenario:
     def _up(self) -> None:
         with self._timed("up"):
             self.story["prepare"] = self._desk.run("python clusters/prepare.py")
-            self._desk.run("ray up -y cluster.yaml")
-            wait_for(lambda: all(self._raylets(host) for host in self._lab.workers))
-            wait_for(self._all_joined, every_s=2.0)
+            self._ray_up()
         token = "stat --format %a ~/.ray/auth_token && cat ~/.ray/auth_token"
         self.story["tokens"] = [host.command(token).stdout for host in self._lab.hosts]
+
+    def _ray_up(self) -> None:
+        """Until all nodes are there; half a minute, which Ray gives a head, may be too little."""
+        tries = (self._desk.try_("ray up -y cluster.yaml") for _ in range(3))
+        code, said = next((one for one in tries if one[0] == 0), (1, "never came up"))
+        assert code == 0, said
+        wait_for(lambda: all(self._raylets(host) for host in self._lab.workers))
+        wait_for(self._all_joined, every_s=2.0)
 
     def _all_joined(self) -> bool:
         """Whether Ray has all nodes."""
@@ -183,8 +189,7 @@ class Scenario:
     def _go_on(self, faulty: Folder) -> None:
         with self._timed("another head"):
             self._lab.start(self._lab.head)
-            self._desk.run("ray up -y cluster.yaml")
-            wait_for(self._all_joined, every_s=2.0)
+            self._ray_up()
         with self._timed("gone on"):
             search = self._tune(self._lab.head, faulty)
             self.story["gone on"], _ = search.communicate(timeout=600)
