@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mmsearch.cluster.quiet import engines_hushed
 from mmsearch.errors import StudyError
 from mmsearch.sampling import shown
 from mmsearch.seeds import Seed
@@ -16,7 +17,6 @@ from mmsearch.space import Space
 from mmsearch.study import Budget, Objective, Study
 from mmsearch.trial import Completed, Observation, Record, Running, Stopped, Trial
 from mmsearch.tune.options import hours_until
-from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing, standing
 from mmsearch.tune.view import View, clock
 

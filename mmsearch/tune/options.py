@@ -1,6 +1,5 @@
 """The command line of `tune`: options to overrides of the study file, errors to exit code 2."""
 
-import sys
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -8,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.errors import MmsearchError, Problem, StudyError, words_of
+from mmsearch import exits
+from mmsearch.errors import Problem, StudyError
 from mmsearch.study import parse_override
 from mmsearch.tune.asking import Request, answer
-
-INTERRUPTED_EXIT = 130
 
 
 def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -73,7 +71,7 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         "resources.gpus_per_worker": gpus_per_worker,
         "seed": seed,
     }
-    try:
+    with exits.told():
         overrides = {key: value for key, value in options.items() if value is not None}
         overrides |= dict(parse_override(text) for text in set_ or [])
         if deadline is not None:
@@ -84,28 +82,8 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
         asked = answer(request)
         from mmsearch.tune.session import run
 
-        finished = run(request, asked)
-    except MmsearchError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        print(f"error: {_disk(error)}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        print("stopped at once; the same command goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED_EXIT) from None
-    if not finished:
-        raise typer.Exit(INTERRUPTED_EXIT)
-
-
-def _disk(error: OSError) -> Problem:
-    """A disk that is full, read-only or gone; what is on record stays."""
-    return Problem(
-        str(error.filename or "a file of the study"),
-        words_of(error).lower(),
-        "Mend that, then go on with the same command.",
-    )
+        if not run(request, asked):
+            raise typer.Exit(exits.INTERRUPTED)
 
 
 def hours_until(deadline: str, *, now: datetime) -> float:

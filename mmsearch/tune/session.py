@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache, partial
+from functools import cache
 
 from rich.console import Console
-from rich.progress import Progress
 
 from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
 from mmsearch.cluster.checkpoints import Shelf
+from mmsearch.cluster.features import compute
 from mmsearch.cluster.machines import Room
+from mmsearch.cluster.quiet import engines_hushed
 from mmsearch.cluster.search import Site, joined, search
 from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
@@ -17,7 +18,6 @@ from mmsearch.datasets import SearchData
 from mmsearch.sampling import Ledger
 from mmsearch.tune.asking import Asked, Request
 from mmsearch.tune.files import Files
-from mmsearch.tune.quiet import engines_hushed
 from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
@@ -50,15 +50,6 @@ def run(request: Request, asked: Asked) -> bool:
     return _sit(request, asked, views)
 
 
-def _compute(views: backbones.Plan, console: Console) -> None:
-    """What networks make of raw modalities, once for all trials of all studies beside it."""
-    for one in views.missing():
-        told = f"  {one.chosen.modality} by {one.chosen.settings.model}"
-        with Progress(console=console, transient=True) as bar:
-            line = bar.add_task(told, total=sum(len(part) for part in one.raw))
-            backbones.compute(one, advance=partial(bar.advance, line))
-
-
 def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
     study, place = asked.study, asked.place
     with engines_hushed() as quiet, ExitStack() as machines:
@@ -68,7 +59,7 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
         if not _is_done(asked):
             # What the machines cannot hold is not begun: they are asked before anything is written.
             join()
-        _compute(views, console)
+        compute(views, console)
         # The machines are left before the ledger: what they still train has no other driver.
         with _ledger(asked, views.data) as ledger, machines:
             if why := quiet.log_to(place.folder / "logs" / "driver.log"):
