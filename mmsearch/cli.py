@@ -2,6 +2,7 @@
 
 import typer
 
+from mmsearch.best.options import best
 from mmsearch.data import data
 from mmsearch.tune.options import tune
 
@@ -11,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(tune)
+app.command()(best)
 app.command()(data)
 
 

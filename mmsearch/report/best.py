@@ -26,8 +26,8 @@ def write_best_toml(record: Record, study: Study, path: Path) -> None:
     if incumbent is None:
         return
     document = {
-        "published": _without_none(incumbent.config),
-        "provenance": _without_none(_provenance(record, study, incumbent, folder=path.parent)),
+        "published": without_none(incumbent.config),
+        "provenance": without_none(_provenance(record, study, incumbent, folder=path.parent)),
     }
     text = f"{_remark(record, incumbent)}\n{tomli_w.dumps(document)}"
     write_atomically(path, text)
@@ -88,12 +88,12 @@ def _relative(uri: str, folder: Path) -> str:
     return path.relative_to(folder.resolve()).as_posix() if inside else uri
 
 
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(table: Mapping[str, Any]) -> dict[str, Any]:
     """A table that TOML can hold: a key without a value is a key that is absent."""
     return {key: _plain(value) for key, value in table.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return _without_none(cast("Mapping[str, Any]", value))
+        return without_none(cast("Mapping[str, Any]", value))
     return value

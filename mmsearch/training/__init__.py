@@ -6,6 +6,7 @@ imported when a gang is joined, or a `[deepspeed]` table checked.
 
 from mmsearch.training.checkpoint import plan_of
 from mmsearch.training.endings import Diverged, OutOfMemory, Unwritten, ending_of
+from mmsearch.training.judging import judge, num_weights
 from mmsearch.training.loop import train
 from mmsearch.training.plan import Plan, Thrift
 from mmsearch.training.settings import check
@@ -23,7 +24,9 @@ __all__ = [
     "check",
     "ending_of",
     "join",
+    "judge",
     "leave",
+    "num_weights",
     "place",
     "plan_of",
     "train",
