@@ -27,6 +27,8 @@ SPREADS = 10.0 ** np.array([-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 
 """Standard deviations of the candidates about their center, in those of the noise."""
 LIKELY_SPREAD = (-0.5, 0.4)
 """Mean and standard deviation of the decimal logarithm of what is expected of it."""
+UNLIKELY = 0.1
+"""Share of the prior that takes any spread as likely, for searches with next to no noise."""
 COMMON = np.array([0.0, 0.4, 1.0])
 """The same of what is common to all candidates under a seed."""
 LIKELY_COMMON = np.array([0.5, 0.3, 0.2])
@@ -156,5 +158,7 @@ def _prior() -> np.ndarray:
     center, width = LIKELY_SPREAD
     logarithms = np.log10(SPREADS)
     # The grid is coarser where little is known of.
-    likely = np.gradient(logarithms) * np.exp(-0.5 * ((logarithms - center) / width) ** 2)
-    return np.outer(likely / likely.sum(), LIKELY_COMMON)
+    even = np.gradient(logarithms)
+    likely = even * np.exp(-0.5 * ((logarithms - center) / width) ** 2)
+    mixed = (1 - UNLIKELY) * likely / likely.sum() + UNLIKELY * even / even.sum()
+    return np.outer(mixed, LIKELY_COMMON)
