@@ -2,6 +2,7 @@
 
 import typer
 
+from mmsearch.best.options import best
 from mmsearch.data import data
 from mmsearch.doctor.options import doctor
 from mmsearch.look.options import export, ls, report, show
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(tune)
 app.command()(train)
+app.command()(best)
 app.command()(data)
 app.command()(doctor)
 app.command()(report)

@@ -6,7 +6,8 @@
     ├── StorageError       a record that cannot be opened, read or written
     ├── ConflictError      a study that contradicts the one on record under its name
     ├── TrainingError      a setting that DeepSpeed or the method cannot take
-    └── ClusterError       machines that cannot give what the study asks for
+    ├── ClusterError       machines that cannot give what the study asks for
+    └── SelectionError     a choice that cannot be made, or a test split that stays sealed
 
 Unusual: our own bugs are `assert`; what the world does to a trial (node lost, disk full, out of
 memory) ends that trial as `trial.Failed` and raises nothing here.
@@ -71,6 +72,10 @@ class TrainingError(MmsearchError):
 
 class ClusterError(MmsearchError):
     """The machines at hand cannot give what the study asks for."""
+
+
+class SelectionError(MmsearchError):
+    """What is asked for cannot be chosen, or the test split is not opened for it."""
 
 
 def reason_of(error: BaseException) -> str:

@@ -149,7 +149,7 @@ def test_only_the_command_that_checks_data_inspects_it() -> None:
     importers = [
         path.name
         for path in (ROOT / "mmsearch").rglob("*.py")
-        if "datasets.inspection" in path.read_text(encoding="utf-8")
+        if "datasets.inspection import" in path.read_text(encoding="utf-8")
     ]
     assert importers == ["data.py"]
 
@@ -173,7 +173,7 @@ def test_an_inspection_and_a_search_see_the_same_data() -> None:
     assert inspection.inspect("mfeat").fingerprint == datasets.load("mfeat").fingerprint
 
 
-def test_nothing_in_the_package_imports_held_out() -> None:
+def test_the_room_that_opens_test_alone_imports_held_out() -> None:
     importers = [
         path.name
         for path in (ROOT / "mmsearch").rglob("*.py")
@@ -181,7 +181,7 @@ def test_nothing_in_the_package_imports_held_out() -> None:
             r"^\s*(from|import) .*held_out", path.read_text(encoding="utf-8"), re.MULTILINE
         )
     ]
-    assert importers == []
+    assert importers == ["opening.py"]
 
 
 def test_the_bundled_files_are_what_the_rule_gives(real_data: Callable[[str], Path]) -> None:

@@ -1,10 +1,13 @@
-"""Which checkpoints stay: a live trial's newest, the incumbent's, the published one's."""
+"""Which checkpoints stay: a live trial's newest, those of the incumbent, published one, replicates.
+
+A replicate that completed may be evaluated on test.
+"""
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from mmsearch.trial import Checkpoint, Record
+from mmsearch.trial import Checkpoint, Completed, Record, Trial
 
 
 class Shelf:
@@ -62,5 +65,11 @@ class Shelf:
         for folder in self._root.glob("trial-*"):
             number = int(folder.name.removeprefix("trial-"))
             trial = record.trials[number] if number < len(record.trials) else None
-            if not trial or (trial.ended and not trial.published and trial is not incumbent):
+            if not trial or not (_is_wanted(trial) or trial is incumbent):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_wanted(trial: Trial) -> bool:
+    """Whether somebody may resume or evaluate it, whatever the other trials come to."""
+    replicate = trial.seed.replicate > 0 and isinstance(trial.state, Completed)
+    return not trial.ended or trial.published or replicate

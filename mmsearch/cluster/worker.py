@@ -26,7 +26,12 @@ class GangWorker:
 
     def __init__(self, study: Study, parcel: Any, *, rank: int, patience: Patience) -> None:
         from mmsearch.cluster.segment import Segments
+        from mmsearch.datasets.sealing import seal
 
+        seal(
+            *([study.data] if study.data else []),
+            but=[view.folder for view in parcel.views.values()],
+        )
         self._pulse = Pulse(patience)
         self._segments = Segments(
             study, parcel, rank=rank, gpu=bool(ray.get_gpu_ids()), pulse=self._pulse

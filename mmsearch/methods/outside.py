@@ -4,6 +4,7 @@ Unusual: a file is imported once in a process, under a name made from its path; 
 imports it anew, so all machines must see it at the same path.
 """
 
+import ast
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -15,6 +16,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import TypeVar
 
+from mmsearch.datasets.sealing import imported
 from mmsearch.errors import Problem, StudyError
 from mmsearch.methods.base import Method, MethodConfig
 from mmsearch.study.files import at_home
@@ -48,6 +50,7 @@ def from_file(name: str) -> type[Method]:
     if not path.is_file():
         way_out = f"A relative path starts at the working folder, {Path.cwd()}."
         raise StudyError(Problem("method", f"there is no file {name}", way_out))
+    _require_sealed(path, name)
     found = methods_of(_attempt(lambda: _module(path), name, path))
     if len(found) == 1:
         return _complete(found[0], name)
@@ -73,6 +76,18 @@ def from_entry_point(point: EntryPoint) -> type[Method]:
         rule = f"{where} must name a subclass of mmsearch.methods.base.Method"
         raise StudyError(Problem("method", rule, "Name it as package.module:Class."))
     return _complete(method, where)
+
+
+def _require_sealed(path: Path, name: str) -> None:
+    """Whether the file leaves alone what gives the test split."""
+    try:
+        reached = sorted(imported(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError):
+        return  # Importing it will say so.
+    if reached:
+        rule = f"{name} imports {', '.join(reached)}, and no method may see the test split"
+        way_out = "Take it out: `python -m mmsearch.best STUDY --open-test` evaluates the choice."
+        raise StudyError(Problem("method", rule, way_out))
 
 
 def _module(path: Path) -> ModuleType:

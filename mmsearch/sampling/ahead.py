@@ -5,13 +5,15 @@ late it is made and asked for. So it follows from the record alone, and a driver
 between makes the same one again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from mmsearch.sampling import entries
 from mmsearch.sampling.book import History
-from mmsearch.trial import Completed, Stopped, Trial
+from mmsearch.seeds import Seed
+from mmsearch.trial import Completed, Scalar, Stopped, Trial
 
 SHORT_S = 10.0
 """Seconds of training a trial, on average, below which proposals are made ahead: what one costs, a
@@ -21,32 +23,70 @@ LATEST = 32
 Propose = Callable[[Sequence[Trial]], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """What is to be trained next."""
+
+    config: Mapping[str, Any]
+    """Complete."""
+    seed: Seed
+    seen: int
+    """How much was on the record that it was made from: `Trial.seen`."""
+    coordinates: Mapping[str, Scalar] | None = None
+    """The searched part of a configuration that may lie outside the space; None for one in it."""
+
+
+class Proposer(Protocol):
+    """Says what a study trains: a sampler, or whoever knows which configurations are wanted.
+
+    What it says must follow from the trials on record.
+    """
+
+    def next(self, trials: Sequence[Trial], seen: int) -> Proposal | None:
+        """The next proposal, given the whole record and how much is on it; None for none now."""
+
+    def proposed(self, trials: Sequence[Trial], seen: int) -> None:
+        """A trial has been proposed: this is the whole record now, and how much is on it."""
+
+    def prepare(self) -> None:
+        """Makes the next proposal, if it is one that is made ahead."""
+
+
 class Forethought:
     """What the next proposal is made from, and the proposal if it has been made already."""
 
-    def __init__(self, propose: Propose, histories: Sequence[History]) -> None:
+    def __init__(self, propose: Propose, histories: Sequence[History], *, seed: int) -> None:
+        """Stands where a killed driver stood.
+
+        Args:
+            propose: a configuration from the trials on record.
+            histories: of those trials.
+            seed: of the study.
+        """
         self._propose = propose
+        self._seed = seed
         basis = _after_the_last(histories)
         self.proposed(basis, seen(basis))
 
     def proposed(self, trials: Sequence[Trial], seen: int) -> None:
-        """A trial has been proposed: this is the whole record now, and how much is on it."""
+        """See `Proposer`."""
         self._basis, self._seen = tuple(trials), seen
         self._ahead = are_short(self._basis)
         self._made: dict[str, Any] | None = None
 
     def prepare(self) -> None:
-        """Makes the next proposal, if it is one that is made ahead."""
+        """See `Proposer`."""
         if self._ahead and self._made is None:
             self._made = self._propose(self._basis)
 
-    def next(self, trials: Sequence[Trial], seen: int) -> tuple[dict[str, Any], int]:
-        """The next proposal, given the whole record, and how much was on what it was made from."""
+    def next(self, trials: Sequence[Trial], seen: int) -> Proposal:
+        """See `Proposer`; there is always one."""
+        seed = Seed(self._seed, len(trials))
         if not self._ahead:
-            return self._propose(trials), seen
+            return Proposal(self._propose(trials), seed, seen)
         self.prepare()
         assert self._made is not None
-        return self._made, self._seen
+        return Proposal(self._made, seed, self._seen)
 
 
 def seen(trials: Sequence[Trial]) -> int:

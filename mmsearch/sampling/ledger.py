@@ -21,13 +21,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from mmsearch.sampling import entries, halving, proposals
-from mmsearch.sampling.ahead import Forethought, seen
+from mmsearch.sampling.ahead import Forethought, Proposer, seen
 from mmsearch.sampling.book import Book, Header, History, plain
 from mmsearch.sampling.entries import Entry, Stretch
 from mmsearch.sampling.naming import split
 from mmsearch.sampling.promotion import Standings
 from mmsearch.sampling.scalarising import as_single
-from mmsearch.seeds import Seed
 from mmsearch.study import Study
 from mmsearch.trial import (
     Checkpoint,
@@ -65,6 +64,7 @@ class Ledger:
         header: Header,
         *,
         leave: Callable[[], None],
+        proposer: Proposer | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self._study = study
@@ -83,7 +83,8 @@ class Ledger:
         for trial in self._trials:
             self._place(trial)
         self._seen = seen(self._trials)
-        self._forethought = Forethought(self._configuration, histories)
+        ours = Forethought(self._configuration, histories, seed=study.seed)
+        self._proposer: Proposer = proposer or ours
         for history in histories:
             self._catch_up(history)
 
@@ -129,27 +130,31 @@ class Ledger:
         number = len(self._trials)
         if number >= self._study.budget.trials:
             return None
-        config, seen_then = self._forethought.next(self._trials, self._seen)
+        proposal = self._proposer.next(self._trials, self._seen)
+        if proposal is None:
+            return None
+        inside = proposal.coordinates is None or proposals.belongs(self._study, proposal.config)
         trial = Trial(
             number=number,
-            config=config,
-            coordinates=self._study.coordinates(config),
-            seed=Seed(self._study.seed, number),
-            seen=seen_then,
+            config=proposal.config,
+            coordinates=proposal.coordinates or self._study.coordinates(proposal.config),
+            seed=proposal.seed,
+            seen=proposal.seen,
             started_at=self._clock(),
         )
-        self._book.create(trial, *proposals.parameters(self._study, trial), event=self._events)
+        drawn = proposals.parameters(self._study, trial) if inside else ({}, {})
+        self._book.create(trial, *drawn, event=self._events)
         self._events += 1
         self._trials.append(trial)
         self._place(trial)
         self._seen += seen([trial])
-        self._forethought.proposed(self._trials, self._seen)
+        self._proposer.proposed(self._trials, self._seen)
         return trial
 
     def prepare(self) -> None:
         """Makes the next proposal ahead, if trials are so short that it would be waited for."""
         if len(self._trials) < self._study.budget.trials:
-            self._forethought.prepare()
+            self._proposer.prepare()
 
     def promote(self) -> Trial | None:
         """Takes a paused trial up again, which then waits for a gang; None if none is worth it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmsearch.errors import ConflictError, Problem, StorageError
 from mmsearch.provenance import overrides
+from mmsearch.sampling.ahead import Proposer
 from mmsearch.sampling.book import Book, Header, plain
 from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
 from mmsearch.sampling.ledger import Ledger, record_of
@@ -23,6 +24,7 @@ def open_ledger(
     provenance: Mapping[str, Any],
     resume: bool,
     holds: Holds = lambda _: False,
+    proposer: Proposer | None = None,
 ) -> Ledger:
     """Opens the record of a study as its only driver; leave it with `with` or `Ledger.leave`.
 
@@ -38,6 +40,7 @@ def open_ledger(
             the earlier ones', or it asks for something else, it is added under `resumed`.
         resume: whether the study is on record already.
         holds: tells which checkpoints are still there, for a new generation.
+        proposer: says what is trained; the study's sampler if None.
 
     Raises:
         StorageError: absent, unreadable, damaged, of another schema version, held by another
@@ -52,7 +55,7 @@ def open_ledger(
             book, header = _resume(store, study, facts, holds)
         else:
             book, header = _start(store, study, facts)
-        return Ledger(study, book, header, leave=resources.close)
+        return Ledger(study, book, header, leave=resources.close, proposer=proposer)
     except BaseException:
         resources.close()
         raise

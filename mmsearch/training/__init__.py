@@ -8,6 +8,7 @@ from mmsearch.training.bandwidth import all_reduce_speed
 from mmsearch.training.checkpoint import plan_of
 from mmsearch.training.endings import Diverged, OutOfMemory, Unwritten, ending_of
 from mmsearch.training.exported import Predictor, write_weights
+from mmsearch.training.judging import judge, num_weights
 from mmsearch.training.loop import train
 from mmsearch.training.plan import Plan, Thrift
 from mmsearch.training.settings import check
@@ -27,7 +28,9 @@ __all__ = [
     "check",
     "ending_of",
     "join",
+    "judge",
     "leave",
+    "num_weights",
     "place",
     "plan_of",
     "train",

@@ -114,7 +114,8 @@ def closing(
     ]
     return [
         *lines,
-        "  one seed's winner: optimistic until it is trained again with fresh seeds",
+        "  one seed's winner: optimistic until it is trained again with fresh seeds:",
+        f"  python -m mmsearch.best {folder}",
         "",
         f"  best configuration  {folder / 'best.toml'}",
         f"  report              {folder / 'report.html'}",
