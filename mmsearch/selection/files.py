@@ -6,8 +6,8 @@ from typing import Any
 
 import tomli_w
 
-from mmsearch.report.toml import without_none
 from mmsearch.report.files import write_atomically
+from mmsearch.report.toml import without_none
 from mmsearch.selection.choice import LEVEL, Choice, Row
 from mmsearch.selection.receipts import Opening
 
