@@ -43,7 +43,9 @@ for own in tmp root; do
 done
 mount -t tmpfs tmpfs /mnt && mkdir /mnt/shared && mount --bind "$root/../shared" /mnt/shared
 mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs /run && mkdir /run/sshd
-mount --bind "$root/../hosts" /etc/hosts && mount --bind /dev/null /etc/resolv.conf
+# Its own name stands for 127.0.1.1, as Debian has it: who asks for it is led astray.
+sed "s/^[0-9.]* $(hostname)$/127.0.1.1 $(hostname)/" "$root/../hosts" > "$root/hosts"
+mount --bind "$root/hosts" /etc/hosts && mount --bind /dev/null /etc/resolv.conf
 cp "$root/../key.pub" "$root/../sshd_config" "$root/../host_key" /run && chmod 600 /run/host_key
 mount --rbind "$root/root" /root && mount --rbind "$root/tmp" /tmp
 exec /usr/sbin/sshd -D -e -f /run/sshd_config
