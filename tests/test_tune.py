@@ -43,7 +43,7 @@ def rows(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def wait_for(condition, timeout_s: float = 120.0) -> None:
+def wait_for(condition, timeout_s: float = 240.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "timed out"

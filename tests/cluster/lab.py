@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -66,6 +67,8 @@ def why_not() -> str | None:
     if missing:
         packages = "iproute2 util-linux openssh-client openssh-server rsync"
         return f"no {', '.join(missing)}: install Debian's packages {packages}"
+    if find_spec("aiohttp_cors") is None:
+        return 'no dashboard of Ray, which `pip install -e ".[cluster]"` brings'
     if os.geteuid() != 0:
         return "namespaces need root"
     made = subprocess.run(["unshare", "--net", "--mount", "--pid", "true"], check=False)
