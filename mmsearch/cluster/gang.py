@@ -112,7 +112,7 @@ class Gang(Trainable):
                 stretch = self._train(order)
         except (ray.exceptions.RayError, Hung) as error:
             self.cleanup()
-            if (self._spans and _loss(error) == "lost") or not _is_placed():
+            if (self._spans and _loss(error) == "lost") or not self._is_placed():
                 # A machine may be gone, which Ray notices later: Tune finds another place.
                 raise
             return Broken(self._begin.number, str(error), _loss(error))
@@ -218,11 +218,10 @@ class Gang(Trainable):
         """For answers that come at once, or not at all where a thread lets no other run."""
         return ray.wait(calls, num_returns=len(calls), timeout=self._patience.look_s)
 
-
-def _is_placed() -> bool:
-    """Whether all machines of this gang's place are there; Ray would mend it elsewhere, unasked."""
-    place = ray.util.placement_group_table(ray.util.get_current_placement_group())
-    return place["state"] == "CREATED"
+    def _is_placed(self) -> bool:
+        """Whether all machines of its place are there; Ray would mend it elsewhere, unasked."""
+        place = ray.util.placement_group_table(ray.util.get_current_placement_group())
+        return place["state"] == "CREATED"
 
 
 def _loss(error: Exception) -> Loss:
