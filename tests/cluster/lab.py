@@ -155,8 +155,11 @@ class Host:
     def running(self, text: str) -> subprocess.Popen[str]:
         """Starts a command of bash on it; output and errors are piped together."""
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", "TERM": "dumb", "USER": "root"}
+        # A session that begins there: seen from there, our process group would be number 0, and
+        # who kills by group would kill us.
+        there = ["nsenter", f"--target={self._init()}", *APART, "setsid", "--wait"]
         return subprocess.Popen(
-            ["nsenter", f"--target={self._init()}", *APART, "bash", "--login", "-c", text],
+            [*there, "bash", "--login", "-c", text],
             env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
