@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from mmsearch import exits
-from mmsearch.best.asking import Request, answer
 
 
 def best(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -55,6 +54,8 @@ def best(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
     }
     race = {"budget": budget, "candidates": candidates, "seeds_at_least": seeds_at_least}
     with exits.told():
+        from mmsearch.best.asking import Request, answer
+
         request = Request(
             study=study,
             out=out,

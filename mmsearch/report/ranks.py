@@ -11,7 +11,6 @@ from math import atanh, sqrt, tanh
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata  # pyright: ignore[reportUnknownVariableType]  it has no types
 
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Stopped
@@ -40,6 +39,9 @@ class Agreement:
 
 def ranked(values: Sequence[float]) -> NDArray[np.float64]:
     """Ranks from 1 on, ties at their mean: [n]."""
+    # Half a second, for those who make a page, and not for all who print a summary.
+    from scipy.stats import rankdata  # pyright: ignore[reportUnknownVariableType]  it has no types
+
     return np.asarray(rankdata(values), dtype=np.float64)
 
 
