@@ -4,7 +4,6 @@ Unusual: a listing never fails, whatever is wrong is part of it; asking for one 
 """
 
 import os
-import sys
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.errors import DataError, MmsearchError, Problem
+from mmsearch import exits
+from mmsearch.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from mmsearch.datasets.inspection import Inspection
@@ -33,17 +33,13 @@ def data(
     ] = None,
 ) -> None:
     """Say which datasets are there and right, and where to get the others."""
-    try:
+    with exits.mistakes():
         if folder is not None and not folder.is_dir():
             rule = f"expected a folder, got {str(folder)!r}"
             raise DataError(Problem("--data", rule, "Give the folder of the dataset's files."))
         lines = listed(folder) if name is None else checked(name, folder)
         for line in lines:
             print(line)
-    except MmsearchError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def listed(folder: Path | None) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """The command line of `doctor`."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.errors import ClusterError, MmsearchError, Problem
+from mmsearch import exits
+from mmsearch.errors import ClusterError, Problem
 
 if TYPE_CHECKING:
     from mmsearch.doctor.finding import Finding
@@ -30,16 +30,12 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list of findings.")] = False,
 ) -> None:
     """Find what keeps machines from training."""
-    try:
+    with exits.mistakes():
         findings: list[Finding] = []
         for finding in _asked(cluster, address, out, data, dataset):
             findings.append(finding)
             if not as_json:
                 print(finding, flush=True)
-    except MmsearchError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
     errors, warnings = (sum(f.level == one for f in findings) for one in ("error", "warning"))
     if as_json:
         print(json.dumps([finding.table() for finding in findings], indent=2))

@@ -1,6 +1,5 @@
 """The command lines of `report`, `ls`, `show` and `export`: parse, look, print."""
 
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.errors import MmsearchError, Problem, StudyError, words_of
+from mmsearch import exits
+from mmsearch.errors import Problem, StudyError
 
 Wanted = Annotated[
     str,
@@ -113,17 +113,8 @@ def export(
 
 @contextmanager
 def _told() -> Generator[None]:
-    """Users' mistakes and the system's refusals are one line each, and exit code 2."""
-    try:
+    with exits.mistakes(), exits.refusals("a file", "Mend that, or name another file."):
         yield
-    except MmsearchError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        place, rule = str(error.filename or "a file"), words_of(error).lower()
-        print(f"error: {Problem(place, rule, 'Mend that, or name another file.')}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def run(command: Callable[..., None], *, prog_name: str) -> None:
