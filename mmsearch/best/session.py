@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
+from mmsearch import methods, metrics, provenance, sampling, training
 from mmsearch import study as studies
 from mmsearch.best.asking import Asked, Request
 from mmsearch.best.follower import Follower
 from mmsearch.best.talk import closing, opening
 from mmsearch.cluster.checkpoints import Shelf
-from mmsearch.cluster.features import compute
+from mmsearch.cluster.features import compute, planned
 from mmsearch.cluster.quiet import Quiet, engines_hushed
 from mmsearch.cluster.search import Site, joined, search
 from mmsearch.cluster.troubles import Troubles
@@ -25,9 +25,6 @@ from mmsearch.selection.files import write_selection
 from mmsearch.selection.receipts import Receipts
 from mmsearch.study import Study
 from mmsearch.trial import Record
-
-FEATURES = ".features"
-"""Folder, beside the studies, of what networks make of raw modalities: see `tune`."""
 
 
 def run(request: Request, asked: Asked) -> bool:
@@ -71,18 +68,10 @@ def _bounded(study: Study, contest: Contest) -> Study:
     )
 
 
-def _planned(asked: Asked) -> backbones.Plan:
-    study = asked.study
-    schema = methods.schema_of(study.method)
-    found = datasets.load(study.dataset, folder=study.data)
-    return backbones.planned(study, schema, found, folder=asked.folder.parent / FEATURES)
-
-
 def _sit(request: Request, asked: Asked) -> tuple[Record, str | None, tuple[str, ...]]:
     """Trains what is missing; the race as it stands then, why it ended early, and what failed."""
     study = asked.study
-    training.check(study, methods.complete(study.method, study.published))
-    views = _planned(asked)
+    views = planned(study, asked.folder.parent)
     data = views.data.fingerprint
     sampling.check(asked.storage, asked.search, data=data)
     sampling.check(asked.url, asked.race, data=data)
@@ -134,7 +123,7 @@ def _ledger(asked: Asked, data: str) -> Ledger:
 
 def _weights(asked: Asked, contest: Contest) -> Mapping[int, int]:
     """Trained weights of each candidate, networks that learn along included."""
-    data = _planned(asked).data
+    data = planned(asked.study, asked.folder.parent).data
     return {
         one.number: training.num_weights(asked.study, one.trial.config, data)
         for one in contest.candidates

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from mmsearch import backbones, datasets, methods, metrics, provenance, training
-from mmsearch.cluster.features import compute
+from mmsearch import methods, metrics, provenance
+from mmsearch.cluster.features import compute, planned
 from mmsearch.cluster.quiet import engines_hushed
 from mmsearch.curves import Curves
 from mmsearch.datasets import SearchData
@@ -22,8 +22,6 @@ from mmsearch.train.curve import Curve
 from mmsearch.train.gang import Job, carry_out
 from mmsearch.trial import Completed, Failed, Observation, Trial
 
-FEATURES = ".features"
-"""Folder, below `--out`, of what networks make of raw modalities."""
 CHECKPOINT = "checkpoint"
 
 
@@ -34,16 +32,10 @@ def run(request: Request) -> bool:
         MmsearchError: a mistake of the user; nothing was trained and nothing written.
     """
     card = request.card
-    config = methods.complete(card.study.method, card.config)
-    training.check(card.study, config)
-    found = datasets.load(card.study.dataset, folder=card.study.data)
-    views = backbones.planned(card.study, type(config), found, folder=request.out / FEATURES)
-    training.check(
-        card.study, config, task=backbones.seen_task(found.task, views.data.views, config)
-    )
+    views = planned(card.study, request.out)
     _same_data(card, views.data)
     if request.export is not None:
-        export.check(request.export, config)
+        export.check(request.export, methods.complete(card.study.method, card.config))
     other = differences(
         card,
         provenance.collect(views.data.fingerprint),

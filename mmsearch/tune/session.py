@@ -7,9 +7,9 @@ from functools import cache, partial
 
 from rich.console import Console
 
-from mmsearch import backbones, datasets, methods, metrics, provenance, sampling, training
+from mmsearch import backbones, methods, metrics, provenance, sampling, training
 from mmsearch.cluster.checkpoints import Shelf
-from mmsearch.cluster.features import compute
+from mmsearch.cluster.features import compute, planned
 from mmsearch.cluster.machines import Room
 from mmsearch.cluster.quiet import engines_hushed
 from mmsearch.cluster.search import Site, joined, search
@@ -25,8 +25,6 @@ from mmsearch.tune.talk import closing, opening, plan, standing, widened
 from mmsearch.tune.view import View
 
 CURVES, TABLES = "curves", "tables"
-FEATURES = ".features"
-"""Folder, beside the studies, of what networks make of raw modalities."""
 
 
 def run(request: Request, asked: Asked) -> bool:
@@ -36,12 +34,9 @@ def run(request: Request, asked: Asked) -> bool:
         MmsearchError: a mistake of the user; nothing was trained and nothing written.
     """
     study = asked.study
+    views = planned(study, request.out)
     config = methods.complete(study.method, study.published)
-    training.check(study, config)
-    found = datasets.load(study.dataset, folder=study.data)
-    views = backbones.planned(study, type(config), found, folder=request.out / FEATURES)
-    task = backbones.seen_task(found.task, views.data.views, config)
-    training.check(study, config, task=task)
+    task = backbones.seen_task(views.data.task, views.data.views, config)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(*opening(study, views.data, task, backbones.of_config(config)), sep="\n")
     if asked.record:
