@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from mmsearch import backbones, methods
 from mmsearch.cluster import facts, machines
 from mmsearch.cluster.room import workers_on
-from mmsearch.cluster.sameness import Sight, differing, unlike, unshared
+from mmsearch.cluster.sameness import Sight, differing, silent, unlike, unshared
 from mmsearch.errors import ClusterError, Problem, reason_of
 from mmsearch.study import Study
 from mmsearch.study.files import at_home
@@ -96,13 +96,13 @@ def check(some: Sequence[Peer], study: Study, out: Path) -> None:
     if not some:
         return
     here, problems = facts.gather(), []
-    for peer, told in zip(some, ask(some, facts.gather), strict=True):
+    answers = ask(some, facts.gather)
+    for peer, told in zip(some, answers, strict=True):
         if isinstance(told, Exception):
-            rule = f"gives no answer ({reason_of(told)})"
-            problems.append(Problem(peer.place, rule, "Look at `ray status`, or take it out."))
+            problems.append(silent(peer.place, told))
         else:
             problems += differing(peer.place, told, here)
-    if not any("gives no answer" in problem.rule for problem in problems):
+    if not any(isinstance(told, Exception) for told in answers):
         for peer, sight in zip(some, sights(some, out), strict=True):
             problems += unshared(peer.place, str(out), sight)
         problems += _files(some, study)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmsearch.errors import Problem
+from mmsearch.errors import Problem, reason_of
 
 DRIVER = "the driver"
 SHOWN = 12
@@ -89,6 +89,17 @@ def unlike(
     else:
         rule = f"has another {path}, fingerprint {_short(theirs)}, {called} has {_short(mine)}"
     yield Problem(place, rule, way_out)
+
+
+def silent(place: str, why: Exception) -> Problem:
+    """A node that answers nothing.
+
+    Args:
+        place: what messages call the node.
+        why: what came instead.
+    """
+    rule = f"gives no answer ({reason_of(why)})"
+    return Problem(place, rule, "Look at `ray status`, or take it out.")
 
 
 def _other(place: str, name: str, theirs: str | None, mine: str | None, called: str) -> Problem:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmsearch.cluster.sameness import silent
 from mmsearch.cluster.survey import Survey, survey
 from mmsearch.doctor.between import Told, compared, speed, storage
 from mmsearch.doctor.finding import Finding
@@ -26,8 +27,7 @@ def surveyed(address: str, *, out: str, data: str | None) -> Iterator[Finding]:
     told: list[Told] = []
     for answer in found.answers:
         if isinstance(answer.facts, Exception):
-            rule = f"gives no answer ({reason_of(answer.facts)})"
-            yield Finding("error", answer.place, rule, "Look at `ray status`, or take it out.")
+            yield Finding.of(silent(answer.place, answer.facts))
         else:
             told.append(Told(answer.place, answer.facts, answer.asked_at, answer.answered_at))
             yield from examined(answer.place, answer.facts, needs())
