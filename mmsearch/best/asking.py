@@ -16,9 +16,9 @@ from mmsearch.errors import ConflictError, Problem, SelectionError
 from mmsearch.selection.contest import Contest, Plan
 from mmsearch.selection.race import Rules
 from mmsearch.study import Study
+from mmsearch.study.files import JOURNAL, journal_of
 from mmsearch.trial import Record
 
-JOURNAL = "study.journal"
 FOLDER = "best"
 KEPT = "race."
 """Begins the keys under which a sitting's race is kept beside its overrides."""
@@ -65,7 +65,7 @@ class Asked:
     @property
     def url(self) -> str:
         """Of the race's record."""
-        return f"journal://{self.place / JOURNAL}"
+        return journal_of(self.place)
 
     def contest(self, race: Record | None) -> Contest:
         """As the records have it."""
@@ -83,10 +83,10 @@ def answer(request: Request) -> Asked:
     from mmsearch import sampling
 
     folder = _folder(request)
-    storage = request.storage or f"journal://{folder / JOURNAL}"
+    storage = request.storage or journal_of(folder)
     known_as = None if request.storage is None else folder.name
     search = sampling.read(storage, known_as)
-    race = sampling.find(f"journal://{folder / FOLDER / JOURNAL}")
+    race = sampling.find(journal_of(folder / FOLDER))
     said = {f"{KEPT}{key}": value for key, value in request.race.items()}
     kept = {**(provenance.overrides(race.provenance) if race else {}), **request.machines, **said}
     study = _raced(search, {k: v for k, v in kept.items() if not k.startswith(KEPT)})

@@ -8,9 +8,8 @@ from mmsearch import methods
 from mmsearch import study as studies
 from mmsearch.errors import Problem, StorageError, StudyError, closest
 from mmsearch.study import Study
+from mmsearch.study.files import JOURNAL
 from mmsearch.trial import Record, Trial
-
-JOURNAL = "study.journal"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mmsearch.errors import MmsearchError
-from mmsearch.look.finding import JOURNAL, folders
+from mmsearch.look.finding import folders
 from mmsearch.report import STATES, summary
+from mmsearch.study.files import JOURNAL
 from mmsearch.trial import Completed, Record
 
 HEADS = ("study", "method", "dataset", "state", "trials", "incumbent", "published", "written")

@@ -1,10 +1,12 @@
-"""Where study files lie: a path as it is, or a name in the folder `search_spaces`."""
+"""Where study files lie, a path as it is or a name in the folder `search_spaces`; and records."""
 
 from os.path import expanduser
 from pathlib import Path
 
 from mmsearch.errors import Problem, StudyError, closest, words_of
 
+JOURNAL = "study.journal"
+"""The record of a study that lies in its folder."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
 """Installed from a wheel, the folder lies inside the package; in a checkout, beside it."""
@@ -31,6 +33,11 @@ def find(name: str) -> Path:
 def at_home(path: str) -> Path:
     """The path with a leading `~` filled in; of a user that is not known here it stays."""
     return Path(expanduser(path))  # noqa: PTH111  pathlib's raises where a user is not known
+
+
+def journal_of(folder: Path) -> str:
+    """URL of the record in a study's folder."""
+    return f"journal://{folder / JOURNAL}"
 
 
 def known() -> list[str]:

@@ -13,6 +13,7 @@ from mmsearch import methods, provenance
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
+from mmsearch.study.files import journal_of
 from mmsearch.trial import Record
 from mmsearch.tune.agreement import Widening, must_agree, on_record
 from mmsearch.tune.prior import best_of
@@ -60,8 +61,7 @@ class Place:
             way_out = f"Leave out any / and @, and take 1 to {LONGEST} bytes."
             raise StudyError(Problem("--name", rule, way_out))
         folder = (request.out / name).resolve()
-        journal = f"journal://{folder / 'study.journal'}"
-        return cls(folder, journal if request.storage is None else request.storage)
+        return cls(folder, journal_of(folder) if request.storage is None else request.storage)
 
 
 @dataclass(frozen=True)

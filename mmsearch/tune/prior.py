@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from mmsearch.errors import Problem, StudyError
 from mmsearch.study import Study
+from mmsearch.study.files import journal_of
 from mmsearch.trial import Record
 
 MOST = 5
@@ -29,7 +30,7 @@ def best_of(place: str, study: Study) -> list[dict[str, Any]]:
     """
     from mmsearch import sampling
 
-    url = place if "://" in place else f"journal://{Path(place).resolve() / 'study.journal'}"
+    url = place if "://" in place else journal_of(Path(place).resolve())
     record = sampling.read(url)
     _same_method(record, study, place)
     chosen: list[dict[str, Any]] = []
