@@ -107,15 +107,14 @@ def _parameters(record: Record, study: Study) -> list[Json]:
             {
                 **asdict(row),
                 "log": "log" in row.kind,
-                "choices": _choices(study, row.name, given) if named else None,
+                "choices": _choices(row.values, given) if named else None,
             }
         )
     return rows
 
 
-def _choices(study: Study, name: str, given: Sequence[Any]) -> list[Any]:
+def _choices(text: str, given: Sequence[Any]) -> list[Any]:
     """Values of a choice in the order of the space; those that trials had beside it come last."""
-    text = next(row.values for row in study.space.describe() if row.name == name)
     order = {one: place for place, one in enumerate(text.split(", "))}
     known = list(dict.fromkeys(given))
     return sorted(known, key=lambda value: order.get(_word(value), len(order)))

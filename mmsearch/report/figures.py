@@ -3,14 +3,14 @@
 Unusual: fonts are embedded as TrueType, which the submission systems of conferences ask for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmsearch.report.files import replaced
 from mmsearch.report.importances import Fidelity, importances
-from mmsearch.report.ranks import agreement
-from mmsearch.report.timeline import progress
+from mmsearch.report.ranks import Agreement, agreement
+from mmsearch.report.timeline import Point, progress
 from mmsearch.study import Study, pareto_set, values
 from mmsearch.trial import Completed, Failed, Record, Stopped
 
@@ -69,20 +69,19 @@ def write_figures(record: Record, study: Study, folder: Path) -> tuple[Path, ...
 
 
 def _figures(record: Record, study: Study) -> Iterator[tuple[str, Draw]]:
-    if progress(record):
-        yield "progress", lambda axes: _progress(axes, record)
+    if points := progress(record):
+        yield "progress", lambda axes: _progress(axes, record, points)
     if any(trial.observations for trial in record.trials):
         yield "curves", lambda axes: _curves(axes, record, study)
     if measured := importances(record, study):
         yield "importances", lambda axes: _importances(axes, measured[-1])
-    if agreement(record, study):
-        yield "rungs", lambda axes: _ranks(axes, record, study)
-    if study.others and pareto_set(study, record.trials):
-        yield "pareto", lambda axes: _pareto(axes, record, study)
+    if rows := agreement(record, study):
+        yield "rungs", lambda axes: _ranks(axes, study, rows)
+    if study.others and (chosen := pareto_set(study, record.trials)):
+        yield "pareto", lambda axes: _pareto(axes, record, study, chosen)
 
 
-def _progress(axes: Axes, record: Record) -> None:
-    points = progress(record)
+def _progress(axes: Axes, record: Record, points: Sequence[Point]) -> None:
     better = min if record.direction == "minimize" else max
     best: list[float] = []
     for point in points:
@@ -127,8 +126,7 @@ def _importances(axes: Axes, fidelity: Fidelity) -> None:
     axes.set(xlabel="loss of explained variance")
 
 
-def _ranks(axes: Axes, record: Record, study: Study) -> None:
-    rows = agreement(record, study)
+def _ranks(axes: Axes, study: Study, rows: Sequence[Agreement]) -> None:
     epochs = [one.epoch for one in rows]
     axes.fill_between(
         epochs, [one.low for one in rows], [one.high for one in rows], color=BLUE, alpha=0.2
@@ -139,8 +137,9 @@ def _ranks(axes: Axes, record: Record, study: Study) -> None:
     axes.set(xlabel="epoch", ylabel="Spearman correlation", ylim=(min(0.0, rows[0].low), 1.0))
 
 
-def _pareto(axes: Axes, record: Record, study: Study) -> None:
-    chosen = pareto_set(study, record.trials)
+def _pareto(
+    axes: Axes, record: Record, study: Study, chosen: Mapping[int, Sequence[float]]
+) -> None:
     found = [
         seen
         for trial in record.trials

@@ -95,13 +95,15 @@ def choose(contest: Contest, *, weights: Mapping[int, int] | None = None) -> Cho
     Raises:
         SelectionError: too few replicates to say anything, or every candidate failed.
     """
-    values = contest.field().values
+    known = contest.field()
+    values = known.values
     if sum(map(len, values.values())) < 2:
         rule = "fewer than two replicates have a value, so nothing can be said"
         way_out = "Go on with the same command."
         raise SelectionError(Problem(f"study {contest.search.name!r}", rule, way_out))
     standing = posterior(values)
-    rows = _rows(contest, standing, weights or {})
+    draws = standing.draws(5 * DRAWS, derive(known.seed, 0, 0, "choice"))
+    rows = _rows(contest, standing, draws, weights or {})
     if rows[0].failures:
         rule = "every candidate failed under a fresh seed"
         way_out = "Search on: what fails under one seed in a few is no configuration to print."
@@ -114,10 +116,11 @@ def choose(contest: Contest, *, weights: Mapping[int, int] | None = None) -> Cho
     return Choice(contest, rows, chosen, rule, why, standing.noise)
 
 
-def _rows(contest: Contest, standing: Posterior, weights: Mapping[int, int]) -> tuple[Row, ...]:
+def _rows(
+    contest: Contest, standing: Posterior, truths: np.ndarray, weights: Mapping[int, int]
+) -> tuple[Row, ...]:
     candidates = contest.candidates
     sound = [place for place, one in enumerate(candidates) if not one.failures]
-    truths = standing.draws(5 * DRAWS, derive(contest.field().seed, 0, 0, "choice"))
     best, better = np.zeros(len(candidates)), np.zeros(len(candidates))
     if sound:
         leader = sound[int(standing.mean[sound].argmax())]
