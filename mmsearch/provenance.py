@@ -63,10 +63,15 @@ def collect(fingerprint: str) -> dict[str, Any]:
     }
 
 
+def sittings(provenance: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """What is on record of each sitting that is worth a word, the first one's first."""
+    return (provenance, *provenance.get("resumed", []))
+
+
 def overrides(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """All that the sittings of a record asked for on the command line, the latest word on each."""
     asked: dict[str, Any] = {}
-    for sitting in (provenance, *provenance.get("resumed", [])):
+    for sitting in sittings(provenance):
         for key, value in sitting.get("overrides", {}).items():
             asked.pop(key, None)
             asked[key] = value

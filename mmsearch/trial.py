@@ -29,6 +29,12 @@ class Observation:
     train_seconds: float
     """Seconds of training and evaluation that this epoch took on the trial's gang."""
 
+    @property
+    def valid(self) -> dict[str, float]:
+        """Metrics of the split `valid`, by name without `valid/`."""
+        prefix = "valid/"
+        return {k.removeprefix(prefix): v for k, v in self.metrics.items() if k.startswith(prefix)}
+
 
 class Verdict(Enum):
     """What the world answers to an observation."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import tomli_w
 
+from mmsearch import provenance
 from mmsearch.report.standing import describe_trial, summary
+from mmsearch.report.timeline import HOUR, gpus_per_trial
 from mmsearch.study import Study
 from mmsearch.trial import Record, Trial, has_value
 
 RUNNERS_UP = 4
-VALID = "valid/"
 
 
 def sections(record: Record, study: Study, trial: Trial) -> dict[str, Any]:
@@ -39,27 +40,25 @@ def sections(record: Record, study: Study, trial: Trial) -> dict[str, Any]:
 def validation(study: Study, trial: Trial) -> dict[str, Any]:
     """Metrics of the epoch that the trial's value is from, and the objective by epoch, from 1."""
     at = next(o for o in trial.observations if o.epoch == trial.value_epoch)
-    metrics = {name: value for name, value in at.metrics.items() if name.startswith(VALID)}
     checkpoint = trial.checkpoint
     return {
         "epoch": trial.value_epoch,
         "epochs": trial.epoch,
         "workers": checkpoint.world_size if checkpoint else study.resources.workers,
         "curve": [o.metrics[study.objective.metric] for o in trial.observations],
-        "metrics": {name.removeprefix(VALID): value for name, value in metrics.items()},
+        "metrics": at.valid,
     }
 
 
 def spent(record: Record, study: Study) -> dict[str, Any]:
     """What the search has cost so far: trials by state, epochs, and hours of what it trained on."""
-    hours = sum(trial.train_seconds for trial in record.trials) / 3600 * study.resources.workers
-    share = study.resources.gpus_per_worker
-    has_gpus = bool(record.provenance.get("hardware", {}).get("gpus"))
-    on_gpu = has_gpus if share is None else share > 0
+    hours = sum(trial.train_seconds for trial in record.trials) / HOUR
+    gpus = gpus_per_trial(record, study)
+    cores = study.resources.workers * record.provenance.get("threads", 1)
     return {
         "epochs": sum(trial.epoch for trial in record.trials),
-        "gpu_hours": hours * (share or 1) if on_gpu else None,
-        "core_hours": None if on_gpu else hours * record.provenance.get("threads", 1),
+        "gpu_hours": hours * gpus if gpus else None,
+        "core_hours": None if gpus else hours * cores,
         "trials": summary(record).counts,
     }
 
@@ -92,7 +91,7 @@ def space_hash(study: Study) -> str:
 
 def sitting(record: Record, trial: Trial) -> Mapping[str, Any]:
     """What the trial was trained on: the record's provenance, or that of a later sitting."""
-    sittings = [record.provenance, *record.provenance.get("resumed", [])]
+    sittings = provenance.sittings(record.provenance)
     began = trial.segments[0].started_at if trial.segments else None
     if began is None:
         return sittings[0]

@@ -5,9 +5,11 @@ ended. So an epoch is dated by its segment's beginning and the seconds trained s
 what starting the segment took, and up to epochs that a lost gang trained and another did again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
+from mmsearch import provenance
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Trial, has_value
 
@@ -63,7 +65,7 @@ def stretches(trial: Trial) -> tuple[Stretch, ...]:
             trial=trial.number,
             node=segment.node,
             started_at=segment.started_at,
-            ends=tuple(_running_sum(segment.started_at, seconds)),
+            ends=tuple(accumulate(seconds, initial=segment.started_at))[1:],
             epochs_seconds=tuple(seconds),
         )
         for segment, seconds in zip(trial.segments, taken, strict=True)
@@ -115,12 +117,6 @@ def gpus_per_trial(record: Record, study: Study) -> float:
     """GPUs that one trial trains on, as the study asks for or the recorded hardware implies."""
     per_worker = study.resources.gpus_per_worker
     if per_worker is None:
-        sittings = (record.provenance, *record.provenance.get("resumed", []))
+        sittings = provenance.sittings(record.provenance)
         per_worker = float(any(one.get("hardware", {}).get("gpus") for one in sittings))
     return per_worker * study.resources.workers
-
-
-def _running_sum(start: float, seconds: Iterable[float]) -> Iterator[float]:
-    for one in seconds:
-        start += one
-        yield start

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmsearch.errors import ConflictError, Problem, StorageError
-from mmsearch.provenance import overrides
+from mmsearch.provenance import overrides, sittings
 from mmsearch.sampling.ahead import Proposer
 from mmsearch.sampling.book import Book, Header, plain
 from mmsearch.sampling.generations import Generation, Generations, Holds, shelves
@@ -182,12 +182,12 @@ def _continued(found: Generation, study: Study, now: Mapping[str, Any]) -> Heade
         ConflictError: other data than on record.
     """
     first = found.header.provenance
-    sittings = [first, *first.get("resumed", [])]
+    before = sittings(first)
     _same_data(study.name, first, _data(now))
     changed = changes(found.header.text, study.text, but=PASSING)
     sitting = {**now, "changes": changed} if changed else now
-    if _is_news(sitting, sittings):
-        first = {**first, "resumed": [*sittings[1:], sitting]}
+    if _is_news(sitting, before):
+        first = {**first, "resumed": [*before[1:], sitting]}
     return replace(found.header, text=study.text, hash=study.hash, provenance=first)
 
 

@@ -46,7 +46,7 @@ class Request:
     @property
     def folder(self) -> Path:
         """Of what is trained: one for each trial and seed."""
-        named = f"{self.card.study.name}-trial-{self.card.provenance.trial}"
+        named = self.card.name
         if self.asked_seed is not None:
             named += f"-seed-{self.asked_seed}"
         if self.asked_replicate is not None:

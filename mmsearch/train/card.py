@@ -102,6 +102,11 @@ class Card:
     provenance: ProvenanceTable
 
     @property
+    def name(self) -> str:
+        """Of what is trained and exported."""
+        return f"{self.study.name}-trial-{self.provenance.trial}"
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """The complete configuration."""
         return self.study.published

@@ -135,11 +135,11 @@ def write(request: Request, observation: Observation, data: SearchData, *, folde
 def readme(request: Request, observation: Observation, data: SearchData) -> str:
     """The model card."""
     card, task, seed = request.card, data.task, request.seed
-    told = {k.removeprefix("valid/"): v for k, v in observation.metrics.items() if "valid/" in k}
+    told = observation.valid
     classes = ", ".join(task.classes)
     return README.substitute(
         front=_front(request, told, data),
-        name=f"{card.study.name}-trial-{card.provenance.trial}",
+        name=card.name,
         method=Path(card.study.method).name,
         dataset=task.dataset,
         version=card.provenance.versions.get("mmsearch", ""),
@@ -160,7 +160,6 @@ def readme(request: Request, observation: Observation, data: SearchData) -> str:
 def _front(request: Request, told: Mapping[str, float], data: SearchData) -> str:
     """The front matter; JSON is YAML, so every value is written as JSON."""
     card, task = request.card, data.task
-    name = f"{card.study.name}-trial-{card.provenance.trial}"
     result: dict[str, Any] = {
         "task": {"type": f"multimodal-{task.loss_family}"},
         "dataset": {"name": task.dataset, "type": task.dataset, "split": "valid"},
@@ -171,6 +170,6 @@ def _front(request: Request, told: Mapping[str, float], data: SearchData) -> str
         "tags": ["multimodal", Path(card.study.method).stem, *task.modalities],
         "datasets": [task.dataset],
         "metrics": list(told),
-        "model-index": [{"name": name, "results": [result]}],
+        "model-index": [{"name": card.name, "results": [result]}],
     }
     return "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items())

@@ -56,8 +56,7 @@ def closing(
         compared: with the recorded curve, if it was.
     """
     card = request.card
-    values = {k.removeprefix("valid/"): v for k, v in observation.metrics.items() if "valid/" in k}
-    shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in observation.valid.items())
     lines = [f"  valid at epoch {observation.epoch}: {shown}"]
     if compared is not None:
         lines.append(f"  {_verdict(card, found, compared)}")

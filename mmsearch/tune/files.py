@@ -46,7 +46,7 @@ class Files:
 
     def _write_changes(self, record: Record) -> None:
         """The changes to the code that are too long for the record, unless they are kept."""
-        sittings = [record.provenance, *record.provenance.get("resumed", [])]
+        sittings = provenance.sittings(record.provenance)
         wanted = {one["diff_file"] for one in sittings if "diff_file" in one}
         if all((self._folder / name).exists() for name in wanted) or self._has_tried:
             return
