@@ -7,7 +7,7 @@ import torch
 from toy_training import SEED, data, study, trainer
 
 from mmsearch.errors import TrainingError
-from mmsearch.training import judge, num_weights
+from mmsearch.training import Predictor, judge, num_weights, write_weights
 
 CONFIG = {"dropout": 0.1, "learning_rate": 0.5}
 
@@ -26,7 +26,7 @@ def saved(tmp_path, worker):
 def test_metrics_are_those_of_the_chosen_epoch_and_not_of_the_last(saved):
     folder, best = saved
     torch.manual_seed(99)
-    found = judge(study(), CONFIG, seed=SEED, data=data(), folder=folder)["valid"]
+    found = judge(study(), CONFIG, seed=SEED, data=data(), folder=folder)
     expected = {k.removeprefix("valid/"): v for k, v in best.metrics.items() if "valid/" in k}
     assert found == pytest.approx(expected, rel=1e-6)
 
@@ -34,8 +34,21 @@ def test_metrics_are_those_of_the_chosen_epoch_and_not_of_the_last(saved):
 def test_weights_that_are_not_trained_are_drawn_by_the_trials_seed(saved):
     folder, best = saved
     other = replace(SEED, replicate=5)
-    found = judge(study(), CONFIG, seed=other, data=data(), folder=folder)["valid"]
+    found = judge(study(), CONFIG, seed=other, data=data(), folder=folder)
     assert found["mae"] != pytest.approx(best.metrics["valid/mae"], rel=1e-6)
+
+
+def test_an_export_predicts_as_they_do_with_what_was_never_trained(saved, tmp_path):
+    folder, best = saved
+    (tmp_path / "export").mkdir()
+    trained = replace(study(), published=CONFIG)
+    write_weights(trained, seed=SEED, data=data(), checkpoint=folder, folder=tmp_path / "export")
+    valid = data().valid
+    inputs = {name: value.numpy() for name, value in valid.inputs.items()}
+    lengths = {name: value.numpy() for name, value in valid.lengths.items()}
+    predicted = Predictor.load(tmp_path / "export").predict(inputs, lengths)
+    target = data().task.transform.decode(valid.target).numpy()
+    assert abs(predicted - target).mean() == pytest.approx(best.metrics["valid/mae"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

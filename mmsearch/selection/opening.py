@@ -107,7 +107,7 @@ def _require_weights(one: Candidate, study: Study, data: SearchData, place: Path
     for trial in _completed(one):
         folder = _folder(trial, place)
         again = training.judge(study, trial.config, seed=trial.seed, data=data, folder=folder)
-        value = again["valid"][metric]
+        value = again[metric]
         if trial.value is None or not isclose(value, trial.value, rel_tol=AGREE, abs_tol=1e-6):
             rule = f"its weights give {metric} {value:.6g} on valid, and {trial.value} is on record"
             way_out = "Bring back checkpoints, data and versions as they were when it was trained."
@@ -173,6 +173,6 @@ def _figures(
     return {
         str(trial.seed.replicate): training.judge(
             study, trial.config, seed=trial.seed, data=data, folder=_folder(trial, place)
-        )["valid"]
+        )
         for trial in _completed(one)
     }

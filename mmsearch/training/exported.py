@@ -25,7 +25,7 @@ from mmsearch.errors import Problem, TrainingError, closest, reason_of
 from mmsearch.methods.base import Method
 from mmsearch.seeds import Seed
 from mmsearch.study import Study
-from mmsearch.training.checkpoint import BEST
+from mmsearch.training.chosen import restored
 from mmsearch.training.evaluation import ROWS
 
 WEIGHTS = "model.safetensors"
@@ -51,9 +51,7 @@ def write_weights(
         TrainingError: there is no such checkpoint, or its weights are another configuration's.
         OSError: the folder cannot be written to.
     """
-    torch.manual_seed(seed.stream("weights"))
-    method = methods.build(study.method, study.published, data.task)
-    _restore(method, checkpoint / BEST)
+    method = restored(study, study.published, seed=seed, task=data.task, folder=checkpoint).method
     state = {name: value.contiguous().clone() for name, value in method.state_dict().items()}
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     own = study.method.endswith(".py")
@@ -66,23 +64,6 @@ def write_weights(
         "task": _told(data.task),
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-
-
-def _restore(method: Method, path: Path) -> None:
-    """Puts the weights of a trial's chosen epoch into a method as the seed drew it."""
-    try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        rule = f"the weights of the chosen epoch cannot be read ({reason_of(error)})"
-        raise TrainingError(Problem(str(path), rule, "Train it again.")) from error
-    fixed = {name for name, p in method.named_parameters() if not p.requires_grad}
-    missing = method.state_dict().keys() - fixed - kept.keys()
-    strange = kept.keys() - method.state_dict().keys()
-    if missing or strange:
-        rule = f"holds weights of another configuration: {sorted(missing | strange)}"
-        raise TrainingError(Problem(str(path), rule, "Train it again."))
-    # Assigned, so that they keep the precision they were trained in.
-    method.load_state_dict({**method.state_dict(), **kept}, assign=True)
 
 
 def _told(task: Task) -> dict[str, Any]:
