@@ -103,8 +103,7 @@ def _log(site: Site, quiet: Quiet) -> None:
 
 def _curves(site: Site, ledger: Ledger, family: str) -> Curves:
     """The race's curves, and its checkpoints, as a killed sitting should have left them."""
-    names = [f"valid/{name}" for name in metrics.names(family)]
-    curves = Curves(site.out / "tensorboard", ledger.study, metrics=names)
+    curves = Curves(site.out / "tensorboard", ledger.study, metrics=metrics.observed(family))
     with site.troubles.allowed("curves"):
         curves.catch_up(ledger.record())
     Shelf(site.out / "checkpoints").catch_up(ledger.record())

@@ -54,6 +54,11 @@ def names(family: str) -> tuple[str, ...]:
     return FAMILIES[family].names
 
 
+def observed(family: str) -> list[str]:
+    """The same as they are observed of the split `valid`: with `valid/` before each."""
+    return [f"valid/{name}" for name in names(family)]
+
+
 FAMILIES: Mapping[str, Family] = {
     "mosi": Family(
         "regression",

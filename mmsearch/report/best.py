@@ -10,8 +10,8 @@ import tomli_w
 from mmsearch.report import card
 from mmsearch.report.files import write_atomically
 from mmsearch.report.standing import state_name
-from mmsearch.report.toml import without_none
 from mmsearch.study import Study
+from mmsearch.study.plain import without_none
 from mmsearch.trial import Completed, Record, Trial
 
 

@@ -5,10 +5,11 @@ for each trial which of them it has, is small, and what is copied from it is the
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import tomli_w
 
+from mmsearch.study.plain import without_none
 from mmsearch.trial import Record
 
 HEADER = "[published]\n"
@@ -50,12 +51,4 @@ def shared(record: Record) -> tuple[list[str], list[list[int]]]:
 
 
 def _piece(key: str, value: Any) -> str:
-    return tomli_w.dumps({"published": {key: without_none(value)}}).removeprefix(HEADER)
-
-
-def without_none(value: Any) -> Any:
-    """What TOML can hold: a key without a value is a key that is absent."""
-    if isinstance(value, Mapping):
-        table = cast("Mapping[str, Any]", value)
-        return {key: without_none(one) for key, one in table.items() if one is not None}
-    return value
+    return tomli_w.dumps({"published": without_none({key: value})}).removeprefix(HEADER)

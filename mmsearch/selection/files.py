@@ -7,9 +7,9 @@ from typing import Any
 import tomli_w
 
 from mmsearch.report.files import write_atomically
-from mmsearch.report.toml import without_none
 from mmsearch.selection.choice import LEVEL, Choice, Row
 from mmsearch.selection.receipts import Opening
+from mmsearch.study.plain import without_none
 
 REMARK = "# Chosen on valid under fresh seeds. [published] can start the next study.\n\n"
 
@@ -43,23 +43,21 @@ def write_selection(choice: Choice, openings: Sequence[Opening], path: Path) -> 
 
 
 def _told(row: Row, choice: Choice) -> Mapping[str, Any]:
-    return without_none(
-        {
-            "trial": row.number,
-            "published": row.number == choice.contest.published.number,
-            "chosen": row is choice.chosen,
-            "tied": row.tied,
-            "seeds": row.seeds,
-            "mean": row.mean,
-            "sd": row.sd,
-            "expected": row.expected,
-            "low": row.low,
-            "high": row.high,
-            "probability_best": row.best,
-            "p_against_published": row.p,
-            "weights": row.weights,
-            "searched_value": row.candidate.trial.value,
-            "values": {str(seed): v for seed, v in sorted(row.candidate.values.items())},
-            "failures": {str(seed): state.reason for seed, state in row.failures.items()},
-        }
-    )
+    return {
+        "trial": row.number,
+        "published": row.number == choice.contest.published.number,
+        "chosen": row is choice.chosen,
+        "tied": row.tied,
+        "seeds": row.seeds,
+        "mean": row.mean,
+        "sd": row.sd,
+        "expected": row.expected,
+        "low": row.low,
+        "high": row.high,
+        "probability_best": row.best,
+        "p_against_published": row.p,
+        "weights": row.weights,
+        "searched_value": row.candidate.trial.value,
+        "values": {str(seed): v for seed, v in sorted(row.candidate.values.items())},
+        "failures": {str(seed): state.reason for seed, state in row.failures.items()},
+    }

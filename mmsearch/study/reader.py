@@ -21,6 +21,7 @@ from mmsearch.study.layout import StudyFile, where
 from mmsearch.study.mistakes import Locate, problems_of
 from mmsearch.study.model import Budget, Objective, Resources, Sampler, Scheduler, Study
 from mmsearch.study.overrides import apply, marked
+from mmsearch.study.plain import without_none
 
 SchemaOf = Callable[[str], type[BaseModel]]
 """A method's `Config` from the method's name; raises `StudyError` for an unknown one."""
@@ -266,7 +267,7 @@ def _study(
         budget=Budget(**written["budget"]),
         space=space.keeping(published),
         published=published,
-        text=tomli_w.dumps(_without_none(resolved)),
+        text=tomli_w.dumps(without_none(resolved)),
         scheduler=scheduler,
         sampler=Sampler(**written["sampler"]),
         resources=Resources(**written["resources"]),
@@ -279,19 +280,6 @@ def _table(document: Document, name: str) -> Document:
     """A table as it was written; empty where it is missing or something else."""
     table = document.get(name)
     return cast("Document", table) if isinstance(table, Mapping) else {}
-
-
-def _without_none(table: Document) -> dict[str, Any]:
-    """The table without keys that hold None, which TOML cannot write."""
-    return {key: _plain(value) for key, value in table.items() if value is not None}
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return _without_none(cast("Document", value))
-    if isinstance(value, list):
-        return [_plain(one) for one in cast("list[object]", value)]
-    return value
 
 
 def _relative(path: Path) -> str:

@@ -85,7 +85,7 @@ def _sit(
         for part in ("tensorboard", CHECKPOINT):
             shutil.rmtree(folder / part, ignore_errors=True)
     curve.write()
-    names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
+    names = metrics.observed(data.task.metrics)
     curves = Curves(folder / "tensorboard", card.study, metrics=names)
     trial = Trial(
         card.provenance.trial,

@@ -133,7 +133,7 @@ def check(study: Study, config: MethodConfig, *, task: Task | None = None) -> No
 
 def objective_problems(study: Study, task: Task) -> Iterator[Problem]:
     """Whether evaluation yields the objective's metric."""
-    known = [f"valid/{name}" for name in metrics.names(task.metrics)]
+    known = metrics.observed(task.metrics)
     sought = {"metric": [study.objective], "others": study.others}
     for key, objectives in sought.items():
         for metric in (objective.metric for objective in objectives):

@@ -119,7 +119,7 @@ def _search(
     """Puts right what a killed sitting left beside the record, then trains what is missing."""
     study = ledger.study
     files = Files(site.out, study, ledger.record)
-    names = [f"valid/{name}" for name in metrics.names(data.task.metrics)]
+    names = metrics.observed(data.task.metrics)
     curves = Curves(site.out / "tensorboard", study, metrics=names)
     allowed = site.troubles.allowed
     with allowed(CURVES):
