@@ -326,8 +326,8 @@ def test_what_a_user_has_no_right_to_is_answered(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--workers", "4096"), ("asks for 4096 workers", "got machines that have")),
-        (("--gpus-per-worker", "64"), ("64 GPUs each", "got machines that have")),
+        (("--workers", "4096"), ("asks for 4096 workers", "got room for")),
+        (("--gpus-per-worker", "64"), ("64 GPUs each", "got room for")),
     ],
     ids=["workers", "GPUs"],
 )
