@@ -4,7 +4,7 @@ Unusual: states are types, not flags. `Completed` carries what a completed trial
 a failed one has, and a stopped trial cannot be mistaken for a completed one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeGuard
@@ -183,19 +183,12 @@ class Record:
     @property
     def ranking(self) -> tuple[Trial, ...]:
         """Completed trials, best first; the lower number wins ties."""
-        return tuple(sorted(self._completed(), key=self._place))
+        return tuple(sorted(_completed(self.trials), key=_place(self.direction)))
 
     @property
     def incumbent(self) -> Trial | None:
         """Best trial so far at full fidelity; None until one has completed."""
-        return min(self._completed(), key=self._place, default=None)
-
-    def _completed(self) -> Iterator[Trial]:
-        return (t for t in self.trials if isinstance(t.state, Completed) and has_value(t))
-
-    def _place(self, trial: Trial) -> tuple[float, int]:
-        sign = 1.0 if self.direction == "minimize" else -1.0
-        return sign * (trial.value or 0.0), trial.number
+        return incumbent(self.trials, self.direction)
 
     @property
     def published(self) -> Trial | None:
@@ -203,6 +196,21 @@ class Record:
         return self.trials[0] if self.trials else None
 
 
+def incumbent(trials: Iterable[Trial], direction: Direction) -> Trial | None:
+    """The best of these trials that have completed; None if none has."""
+    return min(_completed(trials), key=_place(direction), default=None)
+
+
 def has_value(trial: Trial) -> TypeGuard[Trial]:
     """Whether the objective was observed at least once."""
     return trial.value is not None
+
+
+def _completed(trials: Iterable[Trial]) -> Iterator[Trial]:
+    return (t for t in trials if isinstance(t.state, Completed) and has_value(t))
+
+
+def _place(direction: Direction) -> Callable[[Trial], tuple[float, int]]:
+    """What trials are sorted by, best first; the lower number wins ties."""
+    sign = 1.0 if direction == "minimize" else -1.0
+    return lambda trial: (sign * (trial.value or 0.0), trial.number)

@@ -36,6 +36,8 @@ RUNG = 2
 class FakeLedger:
     """Trials in a list; every third one is stopped at the rung, and others paused if wanted."""
 
+    direction = "minimize"
+
     def __init__(self, trials: int) -> None:
         self.budget = trials
         self.pausing: set[int] = set()

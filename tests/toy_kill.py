@@ -130,7 +130,7 @@ def _verdict(study: Study, trials: list[Trial], number: int, rungs: dict[int, fl
     verdicts = [
         halving.decide(
             own,
-            [*halving.reached(trials, rung).values(), own],
+            sorted(halving.reached(trials, rung).values()),
             reduction=study.scheduler.reduction,
             direction=study.objective.direction,
         )

@@ -4,10 +4,11 @@ A replicate that completed may be evaluated on test.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmsearch.trial import Checkpoint, Completed, Record, Trial
+from mmsearch.trial import Checkpoint, Completed, Direction, Record, Trial, incumbent
 
 
 class Shelf:
@@ -57,15 +58,21 @@ class Shelf:
             newest = self.find(trial.checkpoint) if trial.checkpoint else None
             if newest:
                 self.keep_only(newest)
-        self.tidy(record)
+        self.tidy(record.trials, record.direction)
 
-    def tidy(self, record: Record) -> None:
-        """Removes what nobody will resume or evaluate."""
-        incumbent = record.incumbent
-        for folder in self._root.glob("trial-*"):
-            number = int(folder.name.removeprefix("trial-"))
-            trial = record.trials[number] if number < len(record.trials) else None
-            if not trial or not (_is_wanted(trial) or trial is incumbent):
+    def tidy(self, trials: Sequence[Trial], direction: Direction) -> None:
+        """Removes what nobody will resume or evaluate.
+
+        Args:
+            trials: all of the record, by number; only those that have a folder are looked at.
+            direction: of the objective.
+        """
+        folders = {int(f.name.removeprefix("trial-")): f for f in self._root.glob("trial-*")}
+        there = {number: trials[number] for number in folders if number < len(trials)}
+        best = incumbent(there.values(), direction)
+        for number, folder in folders.items():
+            trial = there.get(number)
+            if not trial or not (_is_wanted(trial) or trial is best):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

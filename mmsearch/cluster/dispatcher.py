@@ -176,7 +176,7 @@ class Dispatcher:
         """The paused trial is saved, or cannot be; it may have been promoted or ended meanwhile."""
         number = self._saving.pop(gang)
         if self._ledger.trial(number).ended:
-            self._shelf.tidy(self._ledger.record())
+            self._tidy()
         elif checkpoint:
             self._ledger.observe(number, (), checkpoint=self._shelf.recorded(checkpoint))
             self._shelf.keep_only(checkpoint)
@@ -195,7 +195,7 @@ class Dispatcher:
 
     def _after(self, number: int) -> None:
         self._ended(number)
-        self._shelf.tidy(self._ledger.record())
+        self._tidy()
         self._propose()
 
     def _ended(self, number: int) -> None:
@@ -213,6 +213,9 @@ class Dispatcher:
         if self._ledger.waiting():
             self._wake()
 
+    def _tidy(self) -> None:
+        self._shelf.tidy(self._ledger.trials, self._ledger.direction)
+
     def _dismiss(self, paused: Sequence[Trial]) -> None:
         """Stops paused trials that are not to be promoted any more."""
         for trial in paused:
@@ -220,7 +223,7 @@ class Dispatcher:
             self._ledger.close(trial.number, Stopped(trial.state.rung))
             self._ended(trial.number)
         if paused:
-            self._shelf.tidy(self._ledger.record())
+            self._tidy()
 
     def _lost(self, gang: str, loss: Loss = "lost") -> None:
         number = self._training.pop(gang)

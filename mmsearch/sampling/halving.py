@@ -5,30 +5,31 @@ the variant that stops trials at once and never takes one up again.
 Unusual: what is remembered follows from the trials, so a search that was killed decides as before.
 """
 
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Direction, Observation, Trial, Verdict
 
 
-def decide(own: float, values: Sequence[float], *, reduction: int, direction: Direction) -> Verdict:
+def decide(own: float, others: Sequence[float], *, reduction: int, direction: Direction) -> Verdict:
     """Whether a trial goes on past a rung.
 
-    It does if it is among the best `max(1, n // reduction)` of the n values that the rung has so
-    far, so the first trial at a rung always does. Equal values are treated alike: ties go on.
+    It does if it is among the best `max(1, n // reduction)` of the n values that the rung has with
+    it, so the first trial at a rung always does. Equal values are treated alike: ties go on.
 
     Args:
         own: the trial's objective at the rung.
-        values: the objective of every trial that reached the rung, `own` included.
+        others: the objective of every other trial that reached the rung, in ascending order.
         reduction: one in this many goes on.
         direction: of the objective.
     """
-    assert own in values
-    best_first = sorted(values, reverse=direction == "maximize")
-    last_place = best_first[max(1, len(values) // reduction) - 1]
-    goes_on = own <= last_place if direction == "minimize" else own >= last_place
-    return Verdict.CONTINUE if goes_on else Verdict.STOP
+    if direction == "minimize":
+        better = bisect_left(others, own)
+    else:
+        better = len(others) - bisect_right(others, own)
+    places = max(1, (len(others) + 1) // reduction)
+    return Verdict.CONTINUE if better < places else Verdict.STOP
 
 
 class Standings:
@@ -61,7 +62,7 @@ class Standings:
         for rung, value in rungs.items():
             verdict = decide(
                 value,
-                [*self._values[rung], value],
+                self._values[rung],
                 reduction=self._study.scheduler.reduction,
                 direction=self._study.objective.direction,
             )

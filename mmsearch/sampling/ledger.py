@@ -31,6 +31,7 @@ from mmsearch.study import Study
 from mmsearch.trial import (
     Checkpoint,
     Completed,
+    Direction,
     Ending,
     Failed,
     Loss,
@@ -113,6 +114,16 @@ class Ledger:
         """Trials of the budget that have no ending yet, proposed or not."""
         ended = len(self._trials) - len(self._running) - len(self._paused)
         return max(0, self._study.budget.trials - ended)
+
+    @property
+    def direction(self) -> Direction:
+        """Of the objective."""
+        return self._header.direction
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """All trials, by number, as they stand whenever they are looked at."""
+        return self._trials
 
     def trial(self, number: int) -> Trial:
         """A trial as it stands."""

@@ -10,6 +10,7 @@ value of a lower fidelity as if it were of the modelled one.
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,9 @@ def propose(
     config: dict[str, Any] = {}
     for _ in range(DRAWS):
         config = study.configuration(study.space.assign(_asker(throwaway.ask())))
-        if not _is_known(study.coordinates(config), trials):
+        if study.coordinates(config) not in map(attrgetter("coordinates"), trials):
             break
     return config
-
-
-def _is_known(coordinates: Mapping[str, Scalar], trials: Sequence[Trial]) -> bool:
-    """Whether a trial has them; most differ in the first already, which is quick to see."""
-    name, value = next(iter(coordinates.items()), ("", None))
-    alike = (t.coordinates for t in trials if t.coordinates.get(name) == value)
-    return any(known == coordinates for known in alike)
 
 
 def belongs(study: Study, config: Mapping[str, Any]) -> bool:
