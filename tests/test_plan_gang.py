@@ -108,6 +108,10 @@ def saved_and_disturbed(worker: Worker, folder: Path) -> list[int]:
     return [o.epoch for one in stretches for o in one.observations]
 
 
+def last_checkpoint(worker: Worker, folder: Path, bar: float | None) -> Checkpoint | None:
+    return Here(worker).finished(begin(folder, bar=bar))[-1].checkpoint
+
+
 def without_room_to_save(worker: Worker, folder: Path) -> Stretch:
     gang = Here(worker)
     gang._carry_out(begin(folder))
@@ -181,6 +185,19 @@ def test_a_trial_is_taken_up_again_from_its_last_checkpoint(one: Processes, tmp_
     assert one.call(saved_and_disturbed, tmp_path) == [[1, 2, 3]]
     log = (tmp_path / "log").read_text()
     assert "trial 0 from epoch 1, ZeRO stage 0, micro-batches of 2" in log
+
+
+@pytest.mark.parametrize(
+    ("bar", "stays"),
+    [(None, True), (1e9, True), (-1.0, False)],
+    ids=["no incumbent", "better than the incumbent", "worse than the incumbent"],
+)
+def test_a_completed_trial_is_saved_if_it_may_be_the_incumbent(
+    one: Processes, tmp_path: Path, bar: float | None, stays: bool
+) -> None:
+    (checkpoint,) = one.call(last_checkpoint, tmp_path, bar)
+    assert (checkpoint is not None) is stays
+    assert (tmp_path / "trial").exists() is stays
 
 
 def test_want_of_memory_when_saving_costs_the_checkpoint_alone(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmsearch.trial import Checkpoint, Completed, Direction, Record, Trial, incumbent
+from mmsearch.trial import Checkpoint, Completed, Record, Trial
 
 
 class Shelf:
@@ -58,22 +58,26 @@ class Shelf:
             newest = self.find(trial.checkpoint) if trial.checkpoint else None
             if newest:
                 self.keep_only(newest)
-        self.tidy(record.trials, record.direction)
+        self.tidy(record.trials, record.incumbent)
 
-    def tidy(self, trials: Sequence[Trial], direction: Direction) -> None:
+    def tidy(self, trials: Sequence[Trial], incumbent: Trial | None) -> None:
         """Removes what nobody will resume or evaluate.
 
         Args:
             trials: all of the record, by number; only those that have a folder are looked at.
-            direction: of the objective.
+            incumbent: of them.
         """
-        folders = {int(f.name.removeprefix("trial-")): f for f in self._root.glob("trial-*")}
-        there = {number: trials[number] for number in folders if number < len(trials)}
-        best = incumbent(there.values(), direction)
-        for number, folder in folders.items():
-            trial = there.get(number)
-            if not trial or not (_is_wanted(trial) or trial is best):
+        for folder in self._root.glob("trial-*"):
+            number = int(folder.name.removeprefix("trial-"))
+            trial = trials[number] if number < len(trials) else None
+            if not trial or not (_is_wanted(trial) or trial is incumbent):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def bar(trial: Trial, incumbent: Trial | None) -> float | None:
+    """The objective that a trial must not miss for its last checkpoint to stay; None for any."""
+    stays = trial.published or trial.seed.replicate > 0
+    return None if stays or incumbent is None else incumbent.value
 
 
 def _is_wanted(trial: Trial) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
 
-from mmsearch.cluster.checkpoints import Shelf
+from mmsearch.cluster.checkpoints import Shelf, bar
 from mmsearch.cluster.messages import (
     Begin,
     Broken,
@@ -39,6 +39,7 @@ from mmsearch.trial import (
     Stopped,
     Trial,
     Verdict,
+    incumbent,
     start_epoch,
 )
 
@@ -68,6 +69,7 @@ class Dispatcher:
         self._saving: dict[str, int] = {}
         self._idle: list[str] = []
         self._winding_down = False
+        self._incumbent = incumbent(ledger.trials, ledger.direction)
         self._propose()
         self._ledger.prepare()
 
@@ -195,6 +197,8 @@ class Dispatcher:
 
     def _after(self, number: int) -> None:
         self._ended(number)
+        best = [self._incumbent] if self._incumbent else []
+        self._incumbent = incumbent([*best, self._ledger.trial(number)], self._ledger.direction)
         self._tidy()
         self._propose()
 
@@ -214,7 +218,7 @@ class Dispatcher:
             self._wake()
 
     def _tidy(self) -> None:
-        self._shelf.tidy(self._ledger.trials, self._ledger.direction)
+        self._shelf.tidy(self._ledger.trials, self._incumbent)
 
     def _dismiss(self, paused: Sequence[Trial]) -> None:
         """Stops paused trials that are not to be promoted any more."""
@@ -265,5 +269,6 @@ class Dispatcher:
                 log=str(self._logs / f"trial-{trial.number:04d}.log"),
                 # A machine that ran out of memory ends the gang, which can then say nothing.
                 thrift=trial.attempts if trial.loss == "oom" else 0,
+                bar=bar(trial, self._incumbent),
             ),
         )

@@ -22,6 +22,9 @@ class Begin:
     """File that takes what the engines print."""
     thrift: int = 0
     """How often memory ran out since that checkpoint: by so many plans the trial is thriftier."""
+    bar: float | None = None
+    """The objective that the trial must not miss to be saved when it completes: the incumbent's.
+    None where it is to be saved in any case."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class Segments:
             if not isinstance(order, Save):
                 observations = self._trained(trainer, until, warm=isinstance(order, Go))
                 _log(observations)
-            saved, seconds = self._saved(trainer) if save or trainer.finished else (None, 0.0)
+            last = trainer.finished and self._may_stay(trainer)
+            saved, seconds = self._saved(trainer) if save or last else (None, 0.0)
         except Exception as error:  # noqa: BLE001  whatever a method raises ends its trial alone
             traceback.print_exc()
             self._close()
@@ -116,6 +117,12 @@ class Segments:
             return tuple(trainer.advance(until))
         finally:
             self._pulse.rest()
+
+    def _may_stay(self, trainer: Trainer) -> bool:
+        """Whether the checkpoint of a trial that is done may be wanted: it may be the incumbent."""
+        bar = self._begin.bar if self._begin else None
+        best = trainer.best_value
+        return bar is None or best is None or not self._study.objective.better(bar, best)
 
     def _saved(self, trainer: Trainer) -> tuple[Checkpoint | None, float]:
         """The checkpoint, or None where it cannot be written, and the seconds that it took."""

@@ -102,6 +102,11 @@ class Trainer:
         return self._standing.epoch
 
     @property
+    def best_value(self) -> float | None:
+        """Objective of the best epoch so far; None before the first."""
+        return self._standing.best_value
+
+    @property
     def finished(self) -> bool:
         """Whether full fidelity is reached, or the objective has not improved for too long."""
         waited = self.epoch - self._standing.best_epoch
