@@ -50,3 +50,13 @@ def test_saving_takes_at_most_a_twentieth_of_the_time():
     pace.saved(100.0, seconds=2.0)
     assert not pace.saving_is_due(139.0)
     assert pace.saving_is_due(140.0)
+
+
+def test_what_is_saved_in_no_time_is_saved_every_ten_seconds():
+    pace = Pace(rungs=(), max_epochs=10)
+    pace.begin(0)
+    assert not pace.saving_is_due(100.0)
+    assert pace.saving_is_due(110.0)
+    pace.saved(110.0, seconds=0.01)
+    assert not pace.saving_is_due(119.9)
+    assert pace.saving_is_due(120.0)

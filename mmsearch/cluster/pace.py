@@ -1,8 +1,8 @@
 """How far a gang trains before it reports, and when it saves. No Ray in here.
 
-Reports about once a second keep the driver's work small and the curves live; a checkpoint is
-written when training since the last one outweighs its cost twenty times, so that saving takes
-at most a twentieth of the time, and a lost gang costs at most twenty times a checkpoint.
+Reports about once a second keep the driver's work small and the curves live. Ten seconds of
+training lie between two checkpoints, or more where these would not outweigh the cost of one twenty
+times: so saving takes at most a twentieth of the time, and of a small network next to nothing.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from mmsearch.trial import Observation
 
 STRETCH_S = 1.0
 SAVING_SHARE = 1 / 20
-FIRST_GUESS_S = 0.5
-"""Seconds that saving is supposed to take until it was measured."""
+APART_S = 10.0
+"""Least seconds between two checkpoints: what a lost gang may cost without anybody minding."""
 
 
 class Pace:
@@ -22,7 +22,7 @@ class Pace:
         self._ends = (*rungs, max_epochs)
         self._epoch = 0
         self._epoch_seconds: float | None = None
-        self._save_seconds = FIRST_GUESS_S
+        self._save_seconds = 0.0
         self._saved_at: float | None = None
 
     def begin(self, epoch: int) -> None:
@@ -45,10 +45,10 @@ class Pace:
             self._epoch_seconds = seconds / len(observations)
 
     def saving_is_due(self, now: float) -> bool:
-        """Whether training since the last checkpoint outweighs the cost of one; `now` in s."""
+        """Whether there was enough training since the last checkpoint; `now` in s."""
         if self._saved_at is None:
             self._saved_at = now
-        return (now - self._saved_at) * SAVING_SHARE >= self._save_seconds
+        return now - self._saved_at >= max(APART_S, self._save_seconds / SAVING_SHARE)
 
     def saved(self, now: float, *, seconds: float) -> None:
         """Notes a checkpoint, or that none could be written; `now` in s of the same clock."""
