@@ -23,6 +23,7 @@ from mmsearch.sampling.halving import reached
 from mmsearch.sampling.outlook import Evidence, Outlook, informative
 from mmsearch.sampling.sampler import LadderSampler
 from mmsearch.sampling.scalarising import as_single
+from mmsearch.sampling.threads import on_one_thread
 from mmsearch.sampling.translation import everything, parameters
 from mmsearch.seeds import derive
 from mmsearch.space import Choice, IntLogUniform, IntUniform, LogUniform, Primitive, Uniform
@@ -45,6 +46,7 @@ DRAWS = 10
 small space runs out of others."""
 
 
+@on_one_thread
 def propose(
     study: Study, trials: Sequence[Trial], *, outside: Collection[int] = ()
 ) -> dict[str, Any]:
@@ -116,6 +118,7 @@ class Expectation:
     """Share of the differences at full fidelity that is known at a rung, by its epoch: 0 to 1."""
 
 
+@on_one_thread
 def expectation(study: Study, trials: Sequence[Trial]) -> Expectation:
     """Of these trials; it is empty while too few have reached a rung."""
     chosen = _informative(study, trials)
