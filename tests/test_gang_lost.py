@@ -35,12 +35,13 @@ class Losing(Gang):
     def _is_placed(self) -> bool:
         return True
 
-    def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
+    def _all(self, method: str, *arguments: Any) -> list[Any]:
         if method == "host":
             return [("host", "10.0.0.1", 1, node) for node in self._nodes]
-        if method == "carry_out":
-            raise self._error
         return []
+
+    def _calls(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
+        raise self._error
 
 
 LOST = ray.exceptions.ActorDiedError()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from toy_gang import Gang as Processes
 
 from mmsearch.cluster.gang import Gang
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch
+from mmsearch.cluster.pace import Pace
 from mmsearch.cluster.pulse import PATIENCE, Pulse
 from mmsearch.cluster.segment import Segments
 from mmsearch.cluster.shipping import pack
@@ -57,8 +59,12 @@ class Here(Gang):
     def cleanup(self) -> None:
         self._workers = []
 
-    def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
-        return [getattr(worker, method)(*arguments, **keywords) for worker in self._workers]
+    def _calls(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
+        """What is under way is trained when its answer is wanted."""
+        return [partial(getattr(w, method), *arguments, **keywords) for w in self._workers]
+
+    def _answers(self, calls: list[Any], *, until_one_fails: bool = False) -> list[Any]:
+        return [call() for call in calls]
 
     def finished(self, order: Begin | Go) -> list[Stretch]:
         """What comes of an order and of all after it, to the end of the trial."""
@@ -66,6 +72,13 @@ class Here(Gang):
         while not (stretches[-1].finished or stretches[-1].failed):
             stretches.append(self._carry_out(Go()))
         return stretches
+
+
+def epoch_by_epoch(worker: Worker) -> Here:
+    """A gang that waits for a verdict after every epoch."""
+    gang = Here(worker)
+    gang._pace = Pace(rungs=tuple(range(1, EPOCHS)), max_epochs=EPOCHS)
+    return gang
 
 
 def begin(folder: Path, config: dict[str, Any] = NO_DROPOUT, **changes: Any) -> Begin:
@@ -101,7 +114,7 @@ def disturbed(worker: Worker, folder: Path, rows: int, epoch: int) -> tuple[Curv
 
 def saved_and_disturbed(worker: Worker, folder: Path) -> list[int]:
     """Epochs of a trial that runs out of memory twice after a checkpoint."""
-    gang = Here(worker)
+    gang = epoch_by_epoch(worker)
     stretches = [gang._carry_out(begin(folder)), gang._carry_out(Save())]
     with scarce(rows=2, epoch=2):
         stretches += gang.finished(Go())
@@ -113,7 +126,7 @@ def last_checkpoint(worker: Worker, folder: Path, bar: float | None) -> Checkpoi
 
 
 def without_room_to_save(worker: Worker, folder: Path) -> Stretch:
-    gang = Here(worker)
+    gang = epoch_by_epoch(worker)
     gang._carry_out(begin(folder))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save", scarcely)

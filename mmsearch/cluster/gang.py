@@ -2,7 +2,8 @@
 
 Unusual: to Tune a trial is a gang, not a configuration. Tune finds a place for each gang on the
 machines; which configuration it trains next comes by mail from the dispatcher, so that starting
-one costs building a model and an engine, and nothing else.
+one costs building a model and an engine, and nothing else. And where no verdict can come between
+two short stretches, the second is under way while the first is reported.
 """
 
 import asyncio
@@ -77,6 +78,8 @@ class Gang(Trainable):
         self._gpus = gpus_per_worker
         self._patience = patience
         self._workers: list[Any] = []
+        self._under_way: list[Any] = []
+        """Calls that train the next stretch already, by rank."""
         self._begin: Begin | None = None
         self._pace = Pace(
             rungs=study.scheduler.rungs(study.budget.max_epochs),
@@ -99,14 +102,14 @@ class Gang(Trainable):
         """Ends the workers; a dead gang is killed, not asked."""
         for worker in self._workers:
             ray.kill(worker)
-        self._workers = []
+        self._workers, self._under_way = [], []
 
     def _carry_out(self, order: Begin | Go | Save) -> Report:
         if isinstance(order, Begin):
             self._take_up(order)
         assert self._begin is not None
         try:
-            stretch = self._train(order)
+            stretch = self._save() if isinstance(order, Save) else self._train(order)
             while stretch.again and not isinstance(order, Save):
                 order = self._thriftier()
                 stretch = self._train(order)
@@ -117,9 +120,10 @@ class Gang(Trainable):
                 raise
             return Broken(self._begin.number, str(error), _loss(error))
         # What cannot be saved now goes on later, from the checkpoint before.
-        return Stretch(stretch.number, troubles=stretch.troubles) if stretch.again else stretch
+        return replace(stretch, failed=None, again=False) if stretch.again else stretch
 
     def _take_up(self, begin: Begin) -> None:
+        assert not self._under_way
         self._begin = begin
         self._pace.begin(start_epoch(begin.checkpoint))
 
@@ -135,12 +139,41 @@ class Gang(Trainable):
         self._take_up(replace(self._begin, thrift=self._begin.thrift + 1))
         return self._begin
 
-    def _train(self, order: Begin | Go | Save) -> Stretch:
+    def _save(self) -> Stretch:
+        """Saves, after the stretch that is under way if there is one, unless that is the last."""
+        before = self._train(Go(), ahead=False) if self._under_way else None
+        if before and (before.finished or before.failed):
+            return before
+        saved = self._train(Save(), ahead=False)
+        if not before:
+            return saved
+        troubles = (*before.troubles, *saved.troubles)
+        return replace(saved, observations=before.observations, troubles=troubles)
+
+    def _train(self, order: Begin | Go | Save, *, ahead: bool = True) -> Stretch:
+        """One stretch: the one that is under way, or one that begins now; and begins the next."""
         if not self._workers:
             self._assemble()
+        calls, self._under_way = self._under_way or self._asked(order), []
+        stretch, save_seconds = self._summed(self._answers(calls, until_one_fails=True))
+        if stretch.checkpoint:
+            assert self._begin is not None
+            self._begin = replace(self._begin, checkpoint=stretch.checkpoint, thrift=0)
+        self._pace.trained(stretch.observations)
+        if save_seconds:
+            self._pace.saved(monotonic(), seconds=save_seconds)
+        ended = stretch.finished or stretch.failed
+        if ahead and self._pace.needs_no_answer and not ended:
+            self._under_way = self._asked(Go())
+        return stretch
+
+    def _asked(self, order: Begin | Go | Save) -> list[Any]:
         save = isinstance(order, Save) or self._pace.saving_is_due(monotonic())
-        until = self._pace.until()
-        replies = self._all("carry_out", order, until=until, save=save)
+        return self._calls("carry_out", order, until=self._pace.until(), save=save)
+
+    @staticmethod
+    def _summed(replies: list[Any]) -> tuple[Stretch, float]:
+        """What came of a stretch, of what its workers say, and the seconds that saving took."""
         stretch, save_seconds = replies[0]
         faults = [reply for reply, _ in replies if reply.failed]
         if faults:
@@ -148,12 +181,7 @@ class Gang(Trainable):
             first = next((fault for fault in faults if fault.again), faults[0])
             told = {"failed": first.failed, "again": first.again}
             stretch = replace(stretch, finished=False, checkpoint=None, **told)
-        if stretch.checkpoint:
-            self._begin = replace(self._begin, checkpoint=stretch.checkpoint, thrift=0)
-        self._pace.trained(stretch.observations)
-        if save_seconds:
-            self._pace.saved(monotonic(), seconds=save_seconds)
-        return stretch
+        return stretch, save_seconds
 
     def _assemble(self) -> str:
         """Starts the workers and joins them; returns the names of their hosts."""
@@ -177,8 +205,15 @@ class Gang(Trainable):
             for rank in range(self._study.resources.workers)
         ]
 
-    def _all(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
-        """Calls every worker; a trial's fault on one, or a hang, ends the wait for the others.
+    def _all(self, method: str, *arguments: Any) -> list[Any]:
+        """What every worker answers, by rank; see `_answers`."""
+        return self._answers(self._calls(method, *arguments))
+
+    def _calls(self, method: str, *arguments: Any, **keywords: Any) -> list[Any]:
+        return [getattr(w, method).remote(*arguments, **keywords) for w in self._workers]
+
+    def _answers(self, calls: list[Any], *, until_one_fails: bool = False) -> list[Any]:
+        """Waits for every worker; a trial's fault on one, or a hang, ends the wait for the others.
 
         A worker that returns early because its part of the batch failed leaves the others in a
         collective for ever, so they are ended with it; the next order builds the gang anew.
@@ -186,7 +221,6 @@ class Gang(Trainable):
         Raises:
             Hung: no worker has moved for too long.
         """
-        calls = [getattr(w, method).remote(*arguments, **keywords) for w in self._workers]
         replies: dict[int, Any] = {}
         waiting = list(calls)
         vigil = Vigil(self._patience, now=monotonic())
@@ -197,7 +231,7 @@ class Gang(Trainable):
                 continue
             rank = calls.index(done[0])
             replies[rank] = ray.get(done[0])
-            if waiting and method == "carry_out" and replies[rank][0].failed:
+            if waiting and until_one_fails and replies[rank][0].failed:
                 done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=10.0)
                 if waiting:
                     self.cleanup()

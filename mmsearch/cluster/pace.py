@@ -37,6 +37,16 @@ class Pace:
         end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
         return min(self._epoch + wanted, end)
 
+    @property
+    def needs_no_answer(self) -> bool:
+        """Whether training can go on before the driver has answered.
+
+        Nothing is decided at the epoch that was reached then, and the next stretch is so short that
+        an order to save may wait for it.
+        """
+        speed = self._epoch_seconds
+        return self._epoch not in self._ends and speed is not None and speed <= STRETCH_S
+
     def trained(self, observations: Sequence[Observation]) -> None:
         """Notes how far training has come, and how fast."""
         if observations:
