@@ -3,6 +3,7 @@
 import typer
 
 from mmsearch.best.options import best
+from mmsearch.compare.options import compare
 from mmsearch.data import data
 from mmsearch.doctor.options import doctor
 from mmsearch.look.options import export, ls, report, show
@@ -17,6 +18,7 @@ app = typer.Typer(
 app.command()(tune)
 app.command()(train)
 app.command()(best)
+app.command()(compare)
 app.command()(data)
 app.command()(doctor)
 app.command()(report)

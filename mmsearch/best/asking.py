@@ -13,15 +13,13 @@ from typing import Any
 from mmsearch import methods, provenance
 from mmsearch import study as studies
 from mmsearch.errors import ConflictError, Problem, SelectionError
-from mmsearch.selection.contest import Contest, Plan
+from mmsearch.selection.contest import KEPT, Contest, Plan
 from mmsearch.selection.race import Rules
 from mmsearch.study import Study
 from mmsearch.study.files import JOURNAL, journal_of
 from mmsearch.trial import Record
 
 FOLDER = "best"
-KEPT = "race."
-"""Begins the keys under which a sitting's race is kept beside its overrides."""
 
 
 @dataclass(frozen=True)

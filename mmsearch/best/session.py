@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -19,12 +20,23 @@ from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
 from mmsearch.report import write_trials_csv
 from mmsearch.sampling import Ledger
-from mmsearch.selection.choice import choose
+from mmsearch.selection.choice import Choice, choose
 from mmsearch.selection.contest import Contest, Racing
 from mmsearch.selection.files import write_selection
-from mmsearch.selection.receipts import Receipts
+from mmsearch.selection.receipts import Opening, Receipts
 from mmsearch.study import Study
 from mmsearch.trial import Record
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a race that is over came to."""
+
+    choice: Choice
+    openings: tuple[Opening, ...]
+    """Every opening of test on record."""
+    written: Path
+    """File of the choice."""
 
 
 def run(request: Request, asked: Asked) -> bool:
@@ -34,6 +46,23 @@ def run(request: Request, asked: Asked) -> bool:
         MmsearchError: a mistake of the user; nothing was trained and nothing written.
     """
     console = Console(markup=False, highlight=False, soft_wrap=True)
+    contest, troubles = race(request, asked, console)
+    if contest is None:
+        return False
+    found = settle(request, asked, contest)
+    told = closing(found.choice, found.openings, found.written)
+    console.print(*troubles, *told, sep="\n")
+    return True
+
+
+def race(
+    request: Request, asked: Asked, console: Console
+) -> tuple[Contest | None, tuple[str, ...]]:
+    """Trains what is missing; the race that is over, None where it ended early, and what failed.
+
+    Raises:
+        MmsearchError: as `run`.
+    """
     contest = asked.contest(asked.race)
     study = _bounded(asked.study, contest)
     reason, troubles = None, ()
@@ -43,7 +72,16 @@ def run(request: Request, asked: Asked) -> bool:
         contest = asked.contest(record)
     if reason:
         console.print(f"  ended early: {reason}. Go on with the same command")
-        return False
+        return None, troubles
+    return contest, troubles
+
+
+def settle(request: Request, asked: Asked, contest: Contest) -> Outcome:
+    """Chooses, opens test if that is asked for, and writes what was chosen; trains nothing.
+
+    Raises:
+        SelectionError: nothing can be chosen, or test stays sealed.
+    """
     weights = _weights(asked, contest) if request.simplest else None
     choice = choose(contest, weights=weights)
     receipts = Receipts(asked.folder)
@@ -53,8 +91,7 @@ def run(request: Request, asked: Asked) -> bool:
         open_test(choice, asked.study, receipts, place=asked.place)
     written = asked.folder / "selection.toml"
     write_selection(choice, receipts.openings, written)
-    console.print(*troubles, *closing(choice, receipts.openings, written), sep="\n")
-    return True
+    return Outcome(choice, receipts.openings, written)
 
 
 def _bounded(study: Study, contest: Contest) -> Study:

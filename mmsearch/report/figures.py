@@ -51,21 +51,27 @@ def write_figures(record: Record, study: Study, folder: Path) -> tuple[Path, ...
     Raises:
         OSError: one cannot be written; an earlier one stays as it was.
     """
+    return tuple(saved(draw, folder / f"{name}.pdf") for name, draw in _figures(record, study))
+
+
+def saved(draw: Draw, path: Path) -> Path:
+    """Draws one figure of a column's width into a file, in the format that its ending names.
+
+    Raises:
+        OSError: it cannot be written; an earlier one stays as it was.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    written: list[Path] = []
     library: Any = mpl
-    with library.rc_context(SETTINGS):
-        for name, draw in _figures(record, study):
-            figure: Any = Figure(figsize=COLUMN_INCHES, layout="constrained")
-            draw(figure.subplots())
-            path = folder / f"{name}.pdf"
-            with replaced(path) as scratch:
-                # Without a date the same record gives the same bytes.
-                figure.savefig(scratch, format="pdf", metadata={"CreationDate": None})
-            written.append(path)
-    return tuple(written)
+    # Without a date and with names from a fixed seed the same record gives the same bytes.
+    with library.rc_context({**SETTINGS, "svg.hashsalt": "mmsearch"}):
+        figure: Any = Figure(figsize=COLUMN_INCHES, layout="constrained")
+        draw(figure.subplots())
+        dated = {"pdf": "CreationDate", "svg": "Date"}[path.suffix.removeprefix(".")]
+        with replaced(path) as scratch:
+            figure.savefig(scratch, format=path.suffix.removeprefix("."), metadata={dated: None})
+    return path
 
 
 def _figures(record: Record, study: Study) -> Iterator[tuple[str, Draw]]:

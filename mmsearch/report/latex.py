@@ -12,6 +12,10 @@ SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
     **{one: f"\\{one}" for one in "&%$#_{}"},
 }
 
@@ -28,15 +32,15 @@ def best_table(record: Record, study: Study) -> str:
     if published and isinstance(published.state, Completed) and published not in shown:
         shown.append(published)
     rows = [
-        [_escaped(row.name), *(_cell(trial, row.name) for trial in shown)]
+        [escaped(row.name), *(_cell(trial, row.name) for trial in shown)]
         for row in study.space.describe()
     ]
     rows = [row for row in rows if any(cell != "--" for cell in row[1:])]
-    value = [_escaped(record.metric), *(f"{trial.value:.4f}" for trial in shown)]
+    value = [escaped(record.metric), *(f"{trial.value:.4f}" for trial in shown)]
     heads = ["", *(_head(trial) for trial in shown)]
     caption = (
         f"Best configurations of a search of {len(record.trials)} trials "
-        f"({_escaped(study.method)} on {_escaped(study.dataset)}). "
+        f"({escaped(study.method)} on {escaped(study.dataset)}). "
         "Each value is of one seed: the best of many is optimistic."
     )
     return _table("l" + "r" * len(shown), [heads], [value, *rows], caption)
@@ -45,11 +49,11 @@ def best_table(record: Record, study: Study) -> str:
 def space_table(study: Study) -> str:
     """The search space, as an appendix prints it."""
     rows = [
-        [_escaped(row.name), _escaped(row.kind), _escaped(row.values), _escaped(row.condition)]
+        [escaped(row.name), escaped(row.kind), escaped(row.values), escaped(row.condition)]
         for row in study.space.describe()
     ]
     heads = [["Parameter", "Distribution", "Values", "Only when"]]
-    caption = f"Search space ({_escaped(study.method)} on {_escaped(study.dataset)})."
+    caption = f"Search space ({escaped(study.method)} on {escaped(study.dataset)})."
     return _table("llll", heads, rows, caption)
 
 
@@ -63,9 +67,9 @@ def _table(
             rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            *(_line(head) for head in heads),
+            *(line(head) for head in heads),
             r"\midrule",
-            *(_line(row) for row in rows),
+            *(line(row) for row in rows),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -74,7 +78,8 @@ def _table(
     )
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table, its cells in LaTeX already."""
     return " & ".join(cells) + r" \\"
 
 
@@ -84,8 +89,9 @@ def _head(trial: Trial) -> str:
 
 def _cell(trial: Trial, name: str) -> str:
     value = trial.coordinates.get(name)
-    return "--" if value is None else _escaped(describe_value(value))
+    return "--" if value is None else escaped(describe_value(value))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it."""
     return "".join(SPECIAL.get(one, one) for one in text)

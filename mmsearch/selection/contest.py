@@ -17,6 +17,8 @@ from mmsearch.trial import Completed, Failed, Record, Running, Trial, has_value
 
 SHARED = 0
 """The trial whose streams all candidates use."""
+KEPT = "race."
+"""Begins the keys under which a sitting's race is kept beside its overrides."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Methods side by side under equal budgets: `python -m mmsearch.compare`."""
