@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
 from mmsearch.encoders import Encoder, FirstStep, Head, LastState
-from mmsearch.errors import Problem, StudyError
 from mmsearch.fusion import Concat, FusionConfig
 from mmsearch.fusion import build as build_fusion
 from mmsearch.losses.cpc import CPC
@@ -32,9 +31,18 @@ from mmsearch.losses.label_generation import (
     cosine_distance,
     euclidean,
     polarity,
+    trusted_error,
 )
 from mmsearch.losses.mmilb import MMILB, Seen
-from mmsearch.methods.base import Method, MethodConfig, ParameterGroup, Phase, Progress, trained
+from mmsearch.methods.base import (
+    Method,
+    MethodConfig,
+    ParameterGroup,
+    Phase,
+    Progress,
+    require,
+    trained,
+)
 
 MODALITIES = ("text", "audio", "vision")
 FROM_TEXT = (("text", "vision"), ("text", "audio"))
@@ -154,7 +162,7 @@ class SelfMI(Method):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__()
-        _check(task)
+        require(task, method="selfmi", family="regression", names=MODALITIES, most=3)
         # Narrower than every method's, which is sound for what is set once and frozen.
         self.config: SelfMI.Config = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.task = task
@@ -239,8 +247,7 @@ class SelfMI(Method):
         if space == HUMAN or self.memory is None:
             return weight * (prediction.float() - batch.target).abs().mean()
         label = self.memory.label(space)[batch.rows]
-        trust = torch.tanh((label - batch.target).abs())
-        return weight * (trust * (prediction.float() - label).abs()).mean()
+        return weight * trusted_error(prediction, label, batch.target)
 
     def _cpc_terms(
         self, views: Mapping[str, Float[Tensor, "batch _features"]], progress: Progress
@@ -351,17 +358,6 @@ class SelfMI(Method):
         if self.cpc is not None or self.pair_cpc is not None or self.mmilb is not None:
             return "estimates mutual information over a batch"
         return "generates labels from a batch" if self.memory is not None else None
-
-
-def _check(task: Task) -> None:
-    """Raises StudyError for classes, or a task without two of the modalities or with others."""
-    if task.loss_family != "regression":
-        rule = f"selfmi takes regressions, and {task.dataset} is a {task.loss_family}"
-        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
-    if len(task.modalities) < 2 or not set(task.modalities) <= set(MODALITIES):
-        found = ", ".join(task.modalities) or "none"
-        rule = f"selfmi takes two or three of {', '.join(MODALITIES)}; {task.dataset} has {found}"
-        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
 
 
 def _encoder(config: SelfMI.Config, name: str, in_features: int) -> Encoder:
