@@ -33,7 +33,7 @@ from mmsearch.losses.label_generation import (
     polarity,
     trusted_error,
 )
-from mmsearch.losses.mmilb import MMILB, Seen
+from mmsearch.losses.mmilb import FROM_TEXT, MMILB, WITHOUT_TEXT, Seen, pairs
 from mmsearch.methods.base import (
     Method,
     MethodConfig,
@@ -45,8 +45,7 @@ from mmsearch.methods.base import (
 )
 
 MODALITIES = ("text", "audio", "vision")
-FROM_TEXT = (("text", "vision"), ("text", "audio"))
-WITHOUT_TEXT = {"cpc": ("audio", "vision"), "mmilb": ("vision", "audio")}
+WITHOUT_TEXT_BY = {"cpc": ("audio", "vision"), "mmilb": WITHOUT_TEXT}
 """Direction of the pair without text, by `pair_mi`; MMIM has its own."""
 
 
@@ -156,8 +155,8 @@ class SelfMI(Method):
 
     coupled_terms: ClassVar[frozenset[str]] = frozenset(
         [f"cpc/{name}" for name in MODALITIES]
-        + [f"pair/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT["cpc"])]
-        + [f"entropy/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT["mmilb"])]
+        + [f"pair/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT_BY["cpc"])]
+        + [f"entropy/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT_BY["mmilb"])]
     )
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -193,13 +192,13 @@ class SelfMI(Method):
 
     def _pair_modules(self, widths: Mapping[str, int]) -> tuple[CPC | None, MMILB | None]:
         config = self.config
-        pairs = _pairs(config, self.names)
-        if not pairs:
+        chosen = _pairs(config, self.names)
+        if not chosen:
             return None, None
         if config.pair_mi == "cpc":
-            return CPC(pairs, widths, temperature=config.cpc_temperature), None
+            return CPC(chosen, widths, temperature=config.cpc_temperature), None
         return None, MMILB(
-            pairs,
+            chosen,
             widths,
             include_logvar=config.mmilb_include_logvar,
             memory_size=config.batch_size,
@@ -386,8 +385,5 @@ def _pairs(config: SelfMI.Config, names: tuple[str, ...]) -> dict[str, tuple[str
     """Modalities (x, y) of each pair whose information counts, by the pair's name."""
     if config.pair_mi == "none" or config.pair_weight == 0:
         return {}
-    pairs = [pair for pair in FROM_TEXT if set(pair) <= set(names)]
-    other = WITHOUT_TEXT[config.pair_mi]
-    if set(other) <= set(names) and (config.pair_vision_audio or "text" not in names):
-        pairs.append(other)
-    return {f"{x}_{y}": (x, y) for x, y in pairs}
+    other = WITHOUT_TEXT_BY[config.pair_mi]
+    return pairs(names, other=other, with_other=config.pair_vision_audio)
