@@ -19,7 +19,15 @@ from mmsearch.errors import StudyError
 from mmsearch.methods.base import Method, Progress
 
 EXAMPLE = Path(__file__).parent / "own_method_example.py"
-SEPARATE = {"cpc_weight": 0.0, "pair_mi": "none", "ulg": "off", "contrast_weight": 0.0}
+SEPARATE = {
+    "cpc_weight": 0.0,
+    "pair_mi": "none",
+    "pair_weight": 0.0,
+    "ulg": "off",
+    "contrast_weight": 0.0,
+    "similarity_weight": 0.0,
+    "difference_weight": 0.0,
+}
 """Settings that leave out what the examples of a batch share, where a method has them."""
 METHODS = [*methods.known(), str(EXAMPLE)]
 

@@ -2,6 +2,8 @@
 
 from mmsearch.encoders.base import Encoder, EncoderSettings
 from mmsearch.encoders.convolution import TemporalConvolution
+from mmsearch.encoders.cross_transformer import CrossTransformer
+from mmsearch.encoders.final_states import FinalStates
 from mmsearch.encoders.first_step import FirstStep
 from mmsearch.encoders.head import Head
 from mmsearch.encoders.lstm import LastState
@@ -12,8 +14,10 @@ from mmsearch.encoders.transformer import TemporalTransformer
 
 __all__ = [
     "MLP",
+    "CrossTransformer",
     "Encoder",
     "EncoderSettings",
+    "FinalStates",
     "FirstStep",
     "Head",
     "LastState",

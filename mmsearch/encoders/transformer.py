@@ -51,11 +51,7 @@ class TransformerLayer(nn.Module):
         width = config.features
         self.attention_norm, self.wide_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, config.heads, dropout=config.attention_dropout)
-        first, second = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        for layer in (first, second):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        self.wide = nn.Sequential(first, nn.ReLU(), nn.Dropout(config.relu_dropout), second)
+        self.wide = wide_part(width, dropout=config.relu_dropout)
         self.dropout = nn.Dropout(config.residual_dropout)
 
     def forward(
@@ -108,13 +104,29 @@ class TemporalTransformer(StepEncoder):
         lengths: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch steps out_features"]:
         """Attended steps."""
-        _, steps, width = sequence.shape
-        where = positions(steps, width, device=sequence.device).to(sequence.dtype)
-        x = self.dropout(math.sqrt(width) * without_padding(sequence, lengths) + where)
-        real = real_steps(lengths, steps)
+        x = self.dropout(placed(sequence, lengths))
+        real = real_steps(lengths, sequence.shape[1])
         for layer in self.layers:
             x = layer(x, real)
         return without_padding(self.norm(x), lengths)
+
+
+def wide_part(width: int, *, dropout: float) -> nn.Sequential:
+    """The feed-forward part of a layer, 4 times as wide inside."""
+    first, second = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+    for layer in (first, second):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), second)
+
+
+def placed(
+    sequence: Float[Tensor, "batch steps features"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch steps features"]:
+    """The steps, scaled by the root of their width, with their positions added."""
+    _, steps, width = sequence.shape
+    where = positions(steps, width, device=sequence.device).to(sequence.dtype)
+    return math.sqrt(width) * without_padding(sequence, lengths) + where
 
 
 def positions(steps: int, width: int, *, device: torch.device) -> Float[Tensor, "steps width"]:

@@ -68,6 +68,24 @@ def with_momentum(
     return (epoch - 1) / (epoch + 1) * old + 2 / (epoch + 1) * new
 
 
+def trusted_error(
+    prediction: Float[Tensor, " batch"],
+    label: Float[Tensor, " batch"],
+    human: Float[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    """Mean of W * |prediction - y_s| with W = tanh|y_s - y_m|, in float32.
+
+    It is 0 where a label is still the human one.
+
+    Args:
+        prediction: of a unimodal head.
+        label: generated label of its modality, y_s.
+        human: label of the fusion, y_m.
+    """
+    trust = torch.tanh((label - human).abs())
+    return (trust * (prediction.float() - label).abs()).mean()
+
+
 class FeatureBank(nn.Module):
     """Latest feature of every training example in one space, and the centres of both classes."""
 

@@ -6,7 +6,7 @@ Unusual: the likelihood is fitted in a phase of its own, and the entropy looks a
 with the one before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +16,26 @@ from torch import Tensor, nn
 
 from mmsearch.losses.gathering import Gather, gather_together
 from mmsearch.losses.precision import full_precision
+
+FROM_TEXT = (("text", "vision"), ("text", "audio"))
+WITHOUT_TEXT = ("vision", "audio")
+"""The pair that text is no part of, in MMIM's direction."""
+
+
+def pairs(
+    names: Sequence[str], *, other: tuple[str, str] = WITHOUT_TEXT, with_other: bool
+) -> dict[str, tuple[str, str]]:
+    """Modalities (x, y) of each pair whose information counts, by the pair's name.
+
+    Args:
+        names: the modalities that there are.
+        other: the pair that text is no part of.
+        with_other: whether it counts beside text; without text it always does.
+    """
+    found = [pair for pair in FROM_TEXT if set(pair) <= set(names)]
+    if set(other) <= set(names) and (with_other or "text" not in names):
+        found.append(other)
+    return {f"{x}_{y}": (x, y) for x, y in found}
 
 
 @dataclass(frozen=True)

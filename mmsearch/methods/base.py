@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmsearch.backbones.settings import AudioBackbone, Given, TextBackbone, VisionBackbone
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
+from mmsearch.errors import Problem, StudyError
 from mmsearch.methods.lr_schedule import Constant, LrSchedule
 
 Gather = Callable[[Tensor], Tensor]
@@ -172,3 +173,39 @@ class Method(nn.Module, ABC):
 def trained(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
     """Parameters of these modules that take gradients."""
     return [p for module in modules for p in module.parameters() if p.requires_grad]
+
+
+def require(
+    task: Task,
+    *,
+    method: str,
+    family: Literal["regression", "classification"] | None = None,
+    names: Sequence[str] = (),
+    most: Literal[3, 6] = 6,
+) -> None:
+    """Whether a task is one that a method takes.
+
+    Args:
+        task: what the method is asked to learn.
+        method: its name.
+        family: what it predicts; None is either.
+        names: the modalities that it knows, of which it takes two or more; empty is any.
+        most: how many modalities it takes.
+
+    Raises:
+        StudyError: the task is of another family, or has other modalities, or one, or too many.
+    """
+    problems: list[Problem] = []
+    way_out = "Choose another dataset or method."
+    if family and task.loss_family != family:
+        rule = f"{method} takes {family}s, and {task.dataset} is a {task.loss_family}"
+        problems.append(Problem("dataset", rule, way_out))
+    known = not names or set(task.modalities) <= set(names)
+    if not known or not 2 <= len(task.modalities) <= most:
+        found = ", ".join(task.modalities) or "none"
+        numbers = "two or three" if most == 3 else "two to six"
+        kinds = f"of {', '.join(names)}" if names else "modalities"
+        rule = f"{method} takes {numbers} {kinds}; {task.dataset} has {found}"
+        problems.append(Problem("dataset", rule, way_out))
+    if problems:
+        raise StudyError(problems)

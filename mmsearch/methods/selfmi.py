@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
 from mmsearch.encoders import Encoder, FirstStep, Head, LastState
-from mmsearch.errors import Problem, StudyError
 from mmsearch.fusion import Concat, FusionConfig
 from mmsearch.fusion import build as build_fusion
 from mmsearch.losses.cpc import CPC
@@ -32,13 +31,21 @@ from mmsearch.losses.label_generation import (
     cosine_distance,
     euclidean,
     polarity,
+    trusted_error,
 )
-from mmsearch.losses.mmilb import MMILB, Seen
-from mmsearch.methods.base import Method, MethodConfig, ParameterGroup, Phase, Progress, trained
+from mmsearch.losses.mmilb import FROM_TEXT, MMILB, WITHOUT_TEXT, Seen, pairs
+from mmsearch.methods.base import (
+    Method,
+    MethodConfig,
+    ParameterGroup,
+    Phase,
+    Progress,
+    require,
+    trained,
+)
 
 MODALITIES = ("text", "audio", "vision")
-FROM_TEXT = (("text", "vision"), ("text", "audio"))
-WITHOUT_TEXT = {"cpc": ("audio", "vision"), "mmilb": ("vision", "audio")}
+WITHOUT_TEXT_BY = {"cpc": ("audio", "vision"), "mmilb": WITHOUT_TEXT}
 """Direction of the pair without text, by `pair_mi`; MMIM has its own."""
 
 
@@ -148,13 +155,13 @@ class SelfMI(Method):
 
     coupled_terms: ClassVar[frozenset[str]] = frozenset(
         [f"cpc/{name}" for name in MODALITIES]
-        + [f"pair/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT["cpc"])]
-        + [f"entropy/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT["mmilb"])]
+        + [f"pair/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT_BY["cpc"])]
+        + [f"entropy/{x}_{y}" for x, y in (*FROM_TEXT, WITHOUT_TEXT_BY["mmilb"])]
     )
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__()
-        _check(task)
+        require(task, method="selfmi", family="regression", names=MODALITIES, most=3)
         # Narrower than every method's, which is sound for what is set once and frozen.
         self.config: SelfMI.Config = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.task = task
@@ -185,13 +192,13 @@ class SelfMI(Method):
 
     def _pair_modules(self, widths: Mapping[str, int]) -> tuple[CPC | None, MMILB | None]:
         config = self.config
-        pairs = _pairs(config, self.names)
-        if not pairs:
+        chosen = _pairs(config, self.names)
+        if not chosen:
             return None, None
         if config.pair_mi == "cpc":
-            return CPC(pairs, widths, temperature=config.cpc_temperature), None
+            return CPC(chosen, widths, temperature=config.cpc_temperature), None
         return None, MMILB(
-            pairs,
+            chosen,
             widths,
             include_logvar=config.mmilb_include_logvar,
             memory_size=config.batch_size,
@@ -239,8 +246,7 @@ class SelfMI(Method):
         if space == HUMAN or self.memory is None:
             return weight * (prediction.float() - batch.target).abs().mean()
         label = self.memory.label(space)[batch.rows]
-        trust = torch.tanh((label - batch.target).abs())
-        return weight * (trust * (prediction.float() - label).abs()).mean()
+        return weight * trusted_error(prediction, label, batch.target)
 
     def _cpc_terms(
         self, views: Mapping[str, Float[Tensor, "batch _features"]], progress: Progress
@@ -353,17 +359,6 @@ class SelfMI(Method):
         return "generates labels from a batch" if self.memory is not None else None
 
 
-def _check(task: Task) -> None:
-    """Raises StudyError for classes, or a task without two of the modalities or with others."""
-    if task.loss_family != "regression":
-        rule = f"selfmi takes regressions, and {task.dataset} is a {task.loss_family}"
-        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
-    if len(task.modalities) < 2 or not set(task.modalities) <= set(MODALITIES):
-        found = ", ".join(task.modalities) or "none"
-        rule = f"selfmi takes two or three of {', '.join(MODALITIES)}; {task.dataset} has {found}"
-        raise StudyError(Problem("dataset", rule, "Choose another dataset or method."))
-
-
 def _encoder(config: SelfMI.Config, name: str, in_features: int) -> Encoder:
     if name == "text":
         return FirstStep(in_features)
@@ -390,8 +385,5 @@ def _pairs(config: SelfMI.Config, names: tuple[str, ...]) -> dict[str, tuple[str
     """Modalities (x, y) of each pair whose information counts, by the pair's name."""
     if config.pair_mi == "none" or config.pair_weight == 0:
         return {}
-    pairs = [pair for pair in FROM_TEXT if set(pair) <= set(names)]
-    other = WITHOUT_TEXT[config.pair_mi]
-    if set(other) <= set(names) and (config.pair_vision_audio or "text" not in names):
-        pairs.append(other)
-    return {f"{x}_{y}": (x, y) for x, y in pairs}
+    other = WITHOUT_TEXT_BY[config.pair_mi]
+    return pairs(names, other=other, with_other=config.pair_vision_audio)

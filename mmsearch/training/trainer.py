@@ -136,6 +136,11 @@ class Trainer:
             observations.append(Observation(self.epoch, found, perf_counter() - started))
         return observations
 
+    def measure(self, split: Batch) -> dict[str, float]:
+        """Metrics of the weights as they are on another split, in original units."""
+        with self._in_memory():
+            return evaluate(self._engines, split, self._data.task)
+
     def save(self, folder: Path) -> None:
         """Writes a checkpoint, and `best.pt`: the weights of the epoch the trial's value is from.
 
