@@ -281,8 +281,8 @@ def test_the_default_configuration_survives_being_written_and_read(name: str) ->
 
 
 def test_an_unknown_method_is_answered_with_the_closest_one() -> None:
-    with pytest.raises(StudyError, match=r"no method is called 'selfmu'\. Did you mean 'selfmi'\?"):
-        methods.find("selfmu")
+    with pytest.raises(StudyError, match=r"no method is called 'selfmei'\. Did you mean 'selfmi'\?"):
+        methods.find("selfmei")
 
 
 def test_a_wrong_setting_is_named_with_its_value() -> None:
