@@ -124,7 +124,7 @@ def _conclude(
         told.append("Published figures are of test, and do not compare with figures of valid.")
     found = Print(
         compared(rows, columns, against=request.against),
-        f"Methods under equal budgets: {block.dataset}, {split}.",
+        f"{request.title}: {block.dataset}, {split}.",
         tuple(told),
         theirs,
     )

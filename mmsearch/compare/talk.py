@@ -124,6 +124,8 @@ def _opened(one: Result, *, test: bool) -> list[str]:
 
 def command(request: Request, block: Block) -> str:
     """That makes a block's table again, in the folder from which it was made."""
+    if request.command is not None:
+        return request.command
     common = [f"--set {key}={_word(value)}" for key, value in request.overrides.items()]
     said = [
         *request.methods,
