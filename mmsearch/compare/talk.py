@@ -134,6 +134,7 @@ def command(request: Request, block: Block) -> str:
         f"--seeds {request.seeds}",
         f"--candidates {request.candidates}",
         f"--race-epochs {block.race_epochs}",
+        *([f"--name {request.name}"] if request.name else []),
         *([f"--against {request.against}"] if request.against else []),
         *(["--open-test"] if request.open_test else []),
         *(["--unequal"] if request.unequal else []),
