@@ -2,6 +2,7 @@
 
 import typer
 
+from mmsearch.ablate.options import ablate
 from mmsearch.best.options import best
 from mmsearch.compare.options import compare
 from mmsearch.data import data
@@ -19,6 +20,7 @@ app.command()(tune)
 app.command()(train)
 app.command()(best)
 app.command()(compare)
+app.command()(ablate)
 app.command()(data)
 app.command()(doctor)
 app.command()(report)

@@ -77,6 +77,7 @@ def test_a_search_on_other_terms_is_refused_and_let_in_when_asked(tmp_path):
     with pytest.raises(MmsearchError, match=r"row 'baseline_mfeat': .*trials 100 instead of 0"):
         answer(request(tmp_path, *rows))
     (block,) = answer(request(tmp_path, *rows, unequal=True))
+    assert block.dataset == "mfeat"
     assert [entry.search is None for entry in block.entries] == [True, False]
 
 

@@ -5,6 +5,7 @@ from math import sqrt
 from statistics import mean, stdev
 
 import pytest
+import toy_race
 from scipy import stats
 
 from mmsearch import metrics
@@ -14,6 +15,7 @@ from mmsearch.report.published import Published, of_dataset, read
 from mmsearch.selection.comparison import Entrant, compared
 from mmsearch.selection.tables import Print, latex, markdown, notes
 from mmsearch.selection.terms import (
+    race_terms,
     require_equal,
     require_same_data,
     terms_asked,
@@ -266,9 +268,14 @@ def test_a_race_had_the_most_that_any_sitting_gave_it():
         {"race.budget": "40", "race.seeds_at_least": 5},
         {"race.budget": "20", "race.seeds_at_least": 3},
     )
-    told = terms_of(a_record(), race, asked={"race.budget": "30", "race.candidates": 4})
-    given = {name: value for name, value in told.items() if name.startswith("race ")}
+    given = race_terms(a_record(), race, {"race.budget": "30", "race.candidates": 4})
     assert given == {"race budget": "40", "race seeds at least": "5", "race candidates": "4"}
+
+
+def test_a_share_of_the_search_is_told_in_epochs():
+    race = a_record(TEXT, {"race.budget": "50%"}, {"race.budget": "0.25"})
+    searched = toy_race.search()
+    assert race_terms(searched, race, {}) == {"race budget": "35"}
 
 
 def test_only_trials_with_an_ending_count_as_budget():

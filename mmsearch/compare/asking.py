@@ -8,12 +8,16 @@ is a study in the folder of the comparison.
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mmsearch.best.asking import FOLDER
 from mmsearch.compare.entries import Entry, common_terms, entry_of, search_request, source_of
 from mmsearch.compare.request import RACE_SHARE, Request
 from mmsearch.errors import Problem, SelectionError
 from mmsearch.selection.comparison import require_names
-from mmsearch.selection.terms import require_equal, terms_asked, terms_of
+from mmsearch.selection.contest import KEPT
+from mmsearch.selection.terms import race_terms, require_equal, terms_asked, terms_of
+from mmsearch.study.files import journal_of
 from mmsearch.tune import asking as searches
 
 
@@ -40,7 +44,7 @@ def answer(request: Request) -> tuple[Block, ...]:
     for block in blocks:
         require_names([entry.label for entry in block.entries], request.against)
         if not request.unequal:
-            require_equal({entry.label: _terms(entry) for entry in block.entries})
+            require_equal({one.label: _terms(request, block, one) for one in block.entries})
     return tuple(blocks)
 
 
@@ -60,10 +64,26 @@ def _require_options(request: Request) -> None:
         raise SelectionError(problems)
 
 
-def _terms(entry: Entry) -> dict[str, str]:
-    if entry.search or entry.record is None:
-        return terms_asked(entry.study.text)
-    return terms_of(entry.record)
+def _terms(request: Request, block: Block, entry: Entry) -> dict[str, str]:
+    """Of a row, as far as they are on record or asked for."""
+    from mmsearch import sampling
+
+    if entry.record and not entry.search:
+        told = terms_of(entry.record)
+    else:
+        told = terms_asked(entry.study.text)
+    race = sampling.find(journal_of(entry.folder / FOLDER))
+    asked = {f"{KEPT}{key}": value for key, value in race_asked(request, block).items()}
+    return told | race_terms(entry.record, race, asked)
+
+
+def race_asked(request: Request, block: Block) -> dict[str, Any]:
+    """What every race is given, as `best` takes it."""
+    return {
+        "budget": str(block.race_epochs),
+        "candidates": request.candidates,
+        "seeds_at_least": request.seeds,
+    }
 
 
 def _block(request: Request, dataset: str | None) -> Block:

@@ -36,3 +36,7 @@ class Request:
     """File of figures that papers print."""
     open_test: bool
     unequal: bool
+    title: str = "Methods under equal budgets"
+    """Of the tables; dataset and split follow."""
+    command: str | None = None
+    """That makes the tables again; None for `compare` with these options."""

@@ -12,7 +12,7 @@ from mmsearch.errors import Problem, SelectionError
 from mmsearch.report.trials import metrics_at_value
 from mmsearch.selection.comparison import Entrant
 from mmsearch.selection.receipts import Opening
-from mmsearch.selection.terms import require_equal, require_same_data, terms_of, unequal
+from mmsearch.selection.terms import race_terms, require_equal, require_same_data, terms_of, unequal
 from mmsearch.trial import Record, Trial
 
 Values = dict[str, dict[int, float]]
@@ -132,5 +132,6 @@ def fingerprints(results: Sequence[Result]) -> dict[str, str]:
 
 
 def _terms(one: Result, seeds: int) -> dict[str, str]:
-    told = terms_of(one.search, one.race.race, asked=one.race.kept)
-    return told | {"replicates": str(min(seeds, len(one.replicates)))}
+    race = race_terms(one.search, one.race.race, one.race.kept)
+    replicates = {"replicates": str(min(seeds, len(one.replicates)))}
+    return terms_of(one.search) | race | replicates

@@ -11,7 +11,7 @@ from rich.console import Console
 from mmsearch.best import asking as races
 from mmsearch.best.session import race, settle
 from mmsearch.cluster.features import planned
-from mmsearch.compare.asking import Block
+from mmsearch.compare.asking import Block, race_asked
 from mmsearch.compare.entries import Entry
 from mmsearch.compare.request import Request
 from mmsearch.compare.results import Result, entrants, require_raced
@@ -94,11 +94,7 @@ def _race_request(request: Request, block: Block, entry: Entry) -> races.Request
         storage=None,
         address=request.address,
         machines=request.machines,
-        race={
-            "budget": str(block.race_epochs),
-            "candidates": request.candidates,
-            "seeds_at_least": request.seeds,
-        },
+        race=race_asked(request, block),
         simplest=False,
         open_test=False,
     )
@@ -124,7 +120,7 @@ def _conclude(
         told.append("Published figures are of test, and do not compare with figures of valid.")
     found = Print(
         compared(rows, columns, against=request.against),
-        f"Methods under equal budgets: {block.dataset}, {split}.",
+        f"{request.title}: {block.dataset}, {split}.",
         tuple(told),
         theirs,
     )

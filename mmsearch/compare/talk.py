@@ -124,6 +124,8 @@ def _opened(one: Result, *, test: bool) -> list[str]:
 
 def command(request: Request, block: Block) -> str:
     """That makes a block's table again, in the folder from which it was made."""
+    if request.command is not None:
+        return request.command
     common = [f"--set {key}={_word(value)}" for key, value in request.overrides.items()]
     said = [
         *request.methods,
@@ -132,6 +134,7 @@ def command(request: Request, block: Block) -> str:
         f"--seeds {request.seeds}",
         f"--candidates {request.candidates}",
         f"--race-epochs {block.race_epochs}",
+        *([f"--name {request.name}"] if request.name else []),
         *([f"--against {request.against}"] if request.against else []),
         *(["--open-test"] if request.open_test else []),
         *(["--unequal"] if request.unequal else []),

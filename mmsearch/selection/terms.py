@@ -5,7 +5,7 @@ a race was given is the most that any of its sittings asked for: nobody gives se
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from mmsearch import provenance
@@ -19,22 +19,31 @@ Terms = Mapping[str, str]
 """What was given, by name, as it is printed."""
 
 
-def terms_of(
-    search: Record, race: Record | None = None, *, asked: Mapping[str, Any] | None = None
+def terms_of(search: Record) -> dict[str, str]:
+    """Of a search on record: what its trials came to, and its rules."""
+    ended = sum(trial.ended for trial in search.trials)
+    return terms_asked(search.study_text) | {"trials": str(ended)}
+
+
+def race_terms(
+    search: Record | None, race: Record | None, asked: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Of a search, and of the race over its best.
+    """The most that any sitting gave a race; epochs where it asked for a share of the search's.
 
     Args:
-        search: as it stands.
-        race: None before there is any.
+        search: as it stands; None before there is any.
+        race: over its best; None before there is any.
         asked: overrides of the sitting at hand, which goes unrecorded where it trains nothing.
     """
-    told = terms_asked(search.study_text) | {"trials": str(sum(t.ended for t in search.trials))}
-    if race is None:
-        return told
-    spent = float(sum(trial.epoch for trial in search.trials))
-    sittings = [one.get("overrides", {}) for one in provenance.sittings(race.provenance)]
-    return told | _given([*sittings, asked or {}], spent)
+    spent = float(sum(trial.epoch for trial in search.trials)) if search else 0.0
+    before = provenance.sittings(race.provenance) if race else ()
+    most: dict[str, float] = {}
+    for sitting in (*(one.get("overrides", {}) for one in before), asked):
+        told = {k.removeprefix(KEPT): v for k, v in sitting.items() if k.startswith(KEPT)}
+        for key, value in told.items():
+            number = _epochs(str(value), spent) if key == "budget" else float(value)
+            most[key] = max(most.get(key, 0.0), number)
+    return {f"race {key.replace('_', ' ')}": f"{value:g}" for key, value in most.items()}
 
 
 def terms_asked(text: str) -> dict[str, str]:
@@ -103,17 +112,6 @@ def require_same_data(fingerprints: Mapping[str, str]) -> None:
 def _leaves(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
     for key, value in sorted(cast("Mapping[str, Any]", document.get(name, {})).items()):
         yield key, str(value)
-
-
-def _given(sittings: Sequence[Mapping[str, Any]], spent: float) -> dict[str, str]:
-    """The most that any sitting asked for of each; epochs where it asked for a share of those."""
-    most: dict[str, float] = {}
-    for asked in sittings:
-        told = {k.removeprefix(KEPT): v for k, v in asked.items() if k.startswith(KEPT)}
-        for key, value in told.items():
-            number = _epochs(str(value), spent) if key == "budget" else float(value)
-            most[key] = max(most.get(key, 0.0), number)
-    return {f"race {key.replace('_', ' ')}": f"{value:g}" for key, value in most.items()}
 
 
 def _epochs(text: str, spent: float) -> float:
