@@ -217,32 +217,6 @@ def test_trials_are_proposed_when_one_ends_and_not_when_a_gang_asks(tmp_path):
     assert [order.number for _, order in mail] == [0, 1]
 
 
-def test_a_gang_is_told_what_a_trial_must_reach_to_be_the_incumbent(tmp_path):
-    ledger = FakeLedger(4)
-    mail: list[Order] = []
-
-    def sitting() -> Dispatcher:
-        return Dispatcher(ledger, out=tmp_path, gangs=1, post=lambda _, order: mail.append(order))
-
-    def bar_of(number: int) -> float | None:
-        order = mail.pop()
-        assert isinstance(order, Begin)
-        assert order.number == number
-        return order.bar
-
-    first = sitting()
-    first.reported("gang-0", Ready("host"))
-    assert bar_of(0) is None
-    first.reported("gang-0", Stretch(0, failed=Failed("nan", "")))
-    assert bar_of(1) is None
-    first.reported("gang-0", Stretch(1, (Observation(1, {"valid/mae": 1.0}, 0.1),), finished=True))
-    assert bar_of(2) == 1.0
-    ledger.release(2)
-    second = sitting()
-    second.reported("gang-0", Ready("host"))
-    assert bar_of(2) == 1.0
-
-
 def test_a_resumed_study_has_the_proposal_that_a_kill_cut_off_before_any_gang_is_up(tmp_path):
     lab = Laboratory(tmp_path, trials=5, gangs=2)
     lab.ledger.close(0, Failed("nan", ""))

@@ -281,7 +281,9 @@ def test_the_default_configuration_survives_being_written_and_read(name: str) ->
 
 
 def test_an_unknown_method_is_answered_with_the_closest_one() -> None:
-    with pytest.raises(StudyError, match=r"no method is called 'selfmei'\. Did you mean 'selfmi'\?"):
+    with pytest.raises(
+        StudyError, match=r"no method is called 'selfmei'\. Did you mean 'selfmi'\?"
+    ):
         methods.find("selfmei")
 
 
