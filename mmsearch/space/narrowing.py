@@ -72,5 +72,6 @@ def _range(
         low, high = value - reach, value + reach
     low, high = max(parameter.low, low), min(parameter.high, high)
     if isinstance(parameter, (IntUniform, IntLogUniform)):
-        low, high = floor(low), ceil(high)
+        least, most = floor(low), ceil(high)
+        return type(parameter)(least, most) if least < most else None
     return type(parameter)(low, high) if low < high else None
