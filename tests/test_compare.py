@@ -96,7 +96,7 @@ def test_a_search_on_another_dataset_is_refused_always(tmp_path):
         ),
         pytest.param(("selfmi",), {"race_epochs": -1}, "--race-epochs: must be", id="negative"),
         pytest.param(("selfmi", "selfmi"), {}, "two rows would be called 'selfmi'", id="twice"),
-        pytest.param(("selfmy",), {}, "Did you mean 'selfmi", id="unknown study"),
+        pytest.param(("selfmii",), {}, "Did you mean 'selfmi", id="unknown study"),
         pytest.param(
             ("selfmi", "mim"), {"against": "min"}, "Did you mean 'mim'?", id="unknown reference"
         ),

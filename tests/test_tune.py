@@ -236,7 +236,7 @@ def test_a_mistake_is_answered_before_anything_starts(tmp_path, options, words):
 
 
 def test_an_unknown_study_is_answered_with_the_closest_name(tmp_path):
-    done = tune(tmp_path, study="selfmy")
+    done = tune(tmp_path, study="selfmii")
     assert done.returncode == 2
     assert "selfmi" in done.stderr
 

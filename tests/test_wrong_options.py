@@ -232,7 +232,7 @@ def test_an_option_that_cannot_be_read_is_named(tmp_path: Path, option: str) -> 
 
 
 def test_the_console_script_answers_alike(tmp_path: Path) -> None:
-    holds(answered(cli.app, tmp_path, "tune", "selfmy"), "Did you mean 'selfmi'?")
+    holds(answered(cli.app, tmp_path, "tune", "selfmii"), "Did you mean 'selfmi'?")
     holds(answered(cli.app, tmp_path, "data", "msi"), "Did you mean 'mosi'?")
 
 
@@ -253,7 +253,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("selfmy",), "Did you mean 'selfmi'?"),
+        (("selfmii",), "Did you mean 'selfmi'?"),
         (("selfmi", "--address", "127.0.0.1:65535"), "no Ray cluster answers"),
         (("selfmi", "--set", "published.batch_size=0"), "batch_size (override)"),
     ],

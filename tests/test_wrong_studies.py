@@ -85,7 +85,7 @@ OVERRIDES = [
     pytest.param("budget.trials=1e3", ("trials (override): must be", "1000.0"), id="a float"),
     pytest.param("budget.trials=0", ("trials (override): must be", "got 0"), id="no trial"),
     pytest.param("budget.gpu_hours=nan", ("gpu_hours", "got NaN"), id="hours that are no number"),
-    pytest.param("method=selfmy", ("Did you mean 'selfmi'?",), id="a method that is not there"),
+    pytest.param("method=selfmii", ("Did you mean 'selfmi'?",), id="a method that is not there"),
     pytest.param("method=absent.py", ("there is no file", "absent.py"), id="a file of no method"),
     pytest.param(
         "method=~no-such/m.py", ("there is no file", "~no-such/m.py"), id="a home of nobody"
@@ -170,7 +170,7 @@ def test_a_wrong_override_is_answered(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("selfmy", ("no file and no study of this name", "Did you mean 'selfmi'?")),
+        ("selfmii", ("no file and no study of this name", "Did you mean 'selfmi'?")),
         ("~no-such/a.toml", ("no file and no study",)),
         ("/etc", ("no file and no study", "Known: baseline")),
         ("x" * 300, ("xxx", "file name too long", "Give a path or a name")),
