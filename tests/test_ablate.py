@@ -10,7 +10,7 @@ from test_best import real
 from mmsearch import methods, sampling
 from mmsearch import study as studies
 from mmsearch.ablate.asking import Request, answer
-from mmsearch.ablate.options import PARTS
+from mmsearch.ablate.parts import Part
 from mmsearch.ablate.variants import study_text, variants
 from mmsearch.errors import MmsearchError
 from mmsearch.space import (
@@ -26,6 +26,8 @@ from mmsearch.space import (
 from mmsearch.space.narrowing import middle, narrowed
 from mmsearch.study import Study
 from mmsearch.study.files import journal_of
+
+PARTS = tuple(Part)
 
 STUDY = """
 method  = "baseline"

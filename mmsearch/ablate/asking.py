@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch import methods
-from mmsearch.ablate.variants import Part, study_text, variants
+from mmsearch.ablate.parts import Part
+from mmsearch.ablate.variants import study_text, variants
 from mmsearch.best import asking as races
 from mmsearch.compare import asking as comparisons
 from mmsearch.compare.request import Request as Comparison

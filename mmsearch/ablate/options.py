@@ -1,13 +1,12 @@
 """The command line of `ablate`: options to the parts taken away and what tuning may cost."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from mmsearch import exits
-
-PARTS = ("terms", "switches", "branches")
+from mmsearch.ablate.parts import Part
 
 
 def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -15,7 +14,7 @@ def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them
         str, typer.Argument(help="Folder of a study whose best were raced, or its name in --out.")
     ],
     only: Annotated[
-        list[Literal["terms", "switches", "branches"]] | None,
+        list[Part] | None,
         typer.Option(help="Loss terms, what can be off, arms of branches. May be repeated."),
     ] = None,
     trials: Annotated[int, typer.Option(help="That tune each row around the choice.")] = 8,
@@ -48,7 +47,7 @@ def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them
 
         request = Request(
             study=study,
-            parts=tuple(dict.fromkeys(only or PARTS)),
+            parts=tuple(dict.fromkeys(only or Part)),
             trials=trials,
             seeds=seeds,
             candidates=candidates,

@@ -10,17 +10,17 @@ no part seems worth what tuning is worth.
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from mmsearch.ablate.parts import Part
 from mmsearch.space import Branch, Primitive, Scalar, Space
 from mmsearch.space.narrowing import middle, narrowed
 from mmsearch.study import Study
 from mmsearch.study.plain import without_none
 
-Part = Literal["terms", "switches", "branches"]
 OFF = "off"
 FULL = "full"
 
@@ -50,11 +50,11 @@ def variants(
     """
     space = narrowed(study.space, config)
     found = [Variant(FULL, config, space)]
-    if "terms" in parts:
+    if Part.TERMS in parts:
         found += _without(config, space, _terms(config, schema), "no_{name}", 0.0)
-    if "switches" in parts:
+    if Part.SWITCHES in parts:
         found += _without(config, space, _switches(config, schema), "{name}_off", OFF)
-    if "branches" in parts:
+    if Part.BRANCHES in parts:
         found += _arms(study.space, config, space)
     return [one for one in found if _stands(one.config, schema)]
 
