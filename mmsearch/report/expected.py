@@ -4,7 +4,7 @@ Where every configuration was drawn independently and trained in full, the expec
 them is estimated without bias: the mean of the best over all subsets of n of the N trials, a
 U-statistic. (Dodge et al. 2019 draw with replacement, which is too pessimistic for n near N.) Its
 interval is the jackknife's with Student's t, up to a quarter of the trials: beyond, none was seen
-to cover as often as it says. Up to there it covers 88 to 96 % for n > 1 where values are normal,
+to cover as often as it says. Up to there it covers 88 to 97 % for n > 1 where values are normal,
 even, or have their tail towards worse, and down to 73 % with a heavy tail towards better; a
 percentile bootstrap 77 to 94 %, and 63 % (300 simulated searches each of 10, 30 and 60 trials).
 
