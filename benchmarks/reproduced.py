@@ -86,7 +86,7 @@ def _figure(run: Run, metric: str, epoch: str) -> float:
 
 
 def _cell(values: Sequence[float], metric: str) -> str:
-    """Mean and population deviation; in percent, but for errors and correlations."""
-    if metric in LOWER | {"corr"}:
-        return f"{fmean(values):.3f} ± {pstdev(values):.3f}"
-    return f"{100 * fmean(values):.1f} ± {100 * pstdev(values):.1f}"
+    """Mean and population deviation of several; in percent, but for errors and correlations."""
+    scale, digits = (1, 3) if metric in LOWER | {"corr"} else (100, 1)
+    mean = f"{scale * fmean(values):.{digits}f}"
+    return f"{mean} ± {scale * pstdev(values):.{digits}f}" if len(values) > 1 else mean
