@@ -7,6 +7,7 @@ import typer
 
 from mmsearch import exits
 from mmsearch.ablate.parts import Part
+from mmsearch.study.overrides import machines
 
 
 def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -36,12 +37,6 @@ def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them
     ] = False,
 ) -> None:
     """Take each part of a method's best configuration away, tune what is left, and compare."""
-    machines = {
-        "data": str(data.resolve()) if data else None,
-        "resources.concurrent": concurrent,
-        "resources.workers": workers,
-        "resources.gpus_per_worker": gpus_per_worker,
-    }
     with exits.told():
         from mmsearch.ablate.asking import Request, answer
 
@@ -51,7 +46,7 @@ def ablate(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them
             trials=trials,
             seeds=seeds,
             candidates=candidates,
-            machines={key: value for key, value in machines.items() if value is not None},
+            machines=machines(data, concurrent, workers, gpus_per_worker),
             out=out,
             name=name,
             address=address,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mmsearch import exits
+from mmsearch.study.overrides import machines, without_none
 
 
 def best(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -46,12 +47,6 @@ def best(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
     ] = False,
 ) -> None:
     """Race the best configurations of a search and the published one over fresh seeds."""
-    machines = {
-        "data": str(data.resolve()) if data else None,
-        "resources.concurrent": concurrent,
-        "resources.workers": workers,
-        "resources.gpus_per_worker": gpus_per_worker,
-    }
     race = {"budget": budget, "candidates": candidates, "seeds_at_least": seeds_at_least}
     with exits.told():
         from mmsearch.best.asking import Request, answer
@@ -61,8 +56,8 @@ def best(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
             out=out,
             storage=storage,
             address=address,
-            machines={key: value for key, value in machines.items() if value is not None},
-            race={key: value for key, value in race.items() if value is not None},
+            machines=machines(data, concurrent, workers, gpus_per_worker),
+            race=without_none(race),
             simplest=simplest,
             open_test=open_test,
         )

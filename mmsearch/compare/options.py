@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmsearch import exits
-from mmsearch.study.overrides import parse_override
+from mmsearch.study.overrides import machines, parse_override, without_none
 
 
 def compare(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them off the signature
@@ -64,22 +64,15 @@ def compare(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads the
 ) -> None:
     """Compare methods under equal budgets and seeds, as a table for a paper."""
     terms = {"budget.trials": budget, "budget.max_epochs": max_epochs, "seed": seed}
-    machines = {
-        "data": str(data.resolve()) if data else None,
-        "resources.concurrent": concurrent,
-        "resources.workers": workers,
-        "resources.gpus_per_worker": gpus_per_worker,
-    }
     with exits.told():
         from mmsearch.compare.asking import answer
         from mmsearch.compare.request import Request
 
-        overrides = {key: value for key, value in terms.items() if value is not None}
         request = Request(
             methods=tuple(methods),
             datasets=tuple(dict.fromkeys(dataset or [])),
-            overrides=overrides | dict(parse_override(text) for text in set_ or []),
-            machines={key: value for key, value in machines.items() if value is not None},
+            overrides=without_none(terms) | dict(parse_override(text) for text in set_ or []),
+            machines=machines(data, concurrent, workers, gpus_per_worker),
             seeds=seeds,
             candidates=candidates,
             race_epochs=race_epochs,

@@ -5,7 +5,6 @@ Differs from the paper: attention looks at real steps only, where its code atten
 at all of them, where its code masks those ahead.
 """
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -95,10 +94,3 @@ class CrossTransformer(nn.Module):
         for layer in self.layers:
             x = layer(x, seen, real)
         return without_padding(self.norm(x), lengths)
-
-
-def last_steps(
-    sequence: Float[Tensor, "batch steps features"], lengths: Int[Tensor, " batch"]
-) -> Float[Tensor, "batch features"]:
-    """The last real step of each example."""
-    return sequence[torch.arange(len(lengths), device=lengths.device), lengths - 1]

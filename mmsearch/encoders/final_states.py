@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmsearch.encoders.base import Encoder, EncoderSettings
 from mmsearch.encoders.step_scores import turned
+from mmsearch.encoders.steps import last_steps
 
 
 class FinalStates(Encoder):
@@ -57,6 +58,5 @@ class _BothWays(nn.Module):
         """States of every step, and the last ones: of the last real step, and of the first."""
         ahead, _ = self.ahead(sequence)
         back, _ = self.back(turned(sequence, lengths))
-        examples = torch.arange(len(lengths), device=lengths.device)
-        last = [states[examples, lengths - 1] for states in (ahead, back)]
+        last = [last_steps(states, lengths) for states in (ahead, back)]
         return torch.cat([ahead, turned(back, lengths)], dim=2), torch.cat(last, dim=1)

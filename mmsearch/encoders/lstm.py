@@ -5,12 +5,12 @@ Multimodal Sentiment Analysis, 2021.
 Differs from the paper: its dropout, 0 in every published row, is left out.
 """
 
-import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from mmsearch.encoders.base import Encoder, EncoderSettings
+from mmsearch.encoders.steps import last_steps
 
 
 class LastState(Encoder):
@@ -39,5 +39,4 @@ class LastState(Encoder):
         # In one direction a state never sees later steps, so reading it at the last real step is
         # what packing computes, without packing's loop over steps on a CPU.
         states, _ = self.lstm(sequence)
-        examples = torch.arange(len(lengths), device=lengths.device)
-        return self.output(states[examples, lengths - 1])
+        return self.output(last_steps(states, lengths))

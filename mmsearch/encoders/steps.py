@@ -63,3 +63,10 @@ def mean_of_steps(
     """Mean over each example's real steps."""
     total = without_padding(sequence, lengths).sum(dim=1)
     return total / lengths.unsqueeze(1).to(total.dtype)
+
+
+def last_steps(
+    sequence: Float[Tensor, "batch steps features"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch features"]:
+    """The last real step of each example."""
+    return sequence[torch.arange(len(lengths), device=lengths.device), lengths - 1]

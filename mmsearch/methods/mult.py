@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmsearch.batch import Batch
 from mmsearch.datasets.task import Task
 from mmsearch.encoders import CrossTransformer, TemporalConvolution, TemporalTransformer
-from mmsearch.encoders.cross_transformer import last_steps
+from mmsearch.encoders.steps import last_steps
 from mmsearch.methods.base import (
     Method,
     MethodConfig,

@@ -13,7 +13,7 @@ import numpy as np
 from mmsearch.errors import Problem, SelectionError
 from mmsearch.seeds import derive
 from mmsearch.selection.contest import Candidate, Contest
-from mmsearch.selection.paired import holm, paired
+from mmsearch.selection.paired import adjusted
 from mmsearch.selection.posterior import Posterior, posterior
 from mmsearch.selection.race import DRAWS, Over
 from mmsearch.trial import Failed
@@ -154,13 +154,8 @@ def _rows(
 
 def _against(contest: Contest) -> dict[int, float]:
     """Adjusted p of each candidate against the published configuration."""
-    published = contest.published
-    found = {
-        one.number: paired(one.values, published.values)
-        for one in contest.candidates
-        if one.number != published.number
-    }
-    return holm({number: p for number, p in found.items() if p is not None})
+    values = {one.number: one.values for one in contest.candidates}
+    return adjusted(values, contest.published.number)
 
 
 def _simplest(rows: tuple[Row, ...], contest: Contest) -> Row:

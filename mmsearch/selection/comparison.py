@@ -11,7 +11,7 @@ from statistics import mean, stdev
 
 from mmsearch.errors import Problem, SelectionError, closest
 from mmsearch.report.columns import Column
-from mmsearch.selection.paired import holm, paired
+from mmsearch.selection.paired import adjusted
 
 DIFFERENT = 0.05
 """Adjusted p below which two rows differ."""
@@ -119,9 +119,9 @@ def _cells(entrants: Sequence[Entrant], column: Column, against: str | None) -> 
     means = {place: mean(own.values()) for place, own in values.items()}
     sign = -1.0 if column.lower else 1.0
     best = max(means, key=lambda place: (sign * means[place], -place))
-    from_best = _adjusted(values, best)
+    from_best = adjusted(values, best)
     named = next((place for place in values if entrants[place].label == against), None)
-    shown = from_best if against is None else _adjusted(values, named)
+    shown = from_best if against is None else adjusted(values, named)
     return {
         place: Cell(
             mean=means[place],
@@ -132,13 +132,3 @@ def _cells(entrants: Sequence[Entrant], column: Column, against: str | None) -> 
         )
         for place, own in values.items()
     }
-
-
-def _adjusted(values: Mapping[int, Mapping[int, float]], reference: int | None) -> dict[int, float]:
-    """Of every row but the reference that shares enough seeds with it."""
-    if reference is None:
-        return {}
-    found = {
-        place: paired(own, values[reference]) for place, own in values.items() if place != reference
-    }
-    return holm({place: p for place, p in found.items() if p is not None})

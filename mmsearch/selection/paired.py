@@ -30,6 +30,19 @@ def paired(left: Mapping[int, float], right: Mapping[int, float]) -> float | Non
     return float(2 * student.sf(abs(mean / error)))
 
 
+def adjusted(values: Mapping[int, Mapping[int, float]], reference: int | None) -> dict[int, float]:
+    """Adjusted p of every row against one of them; without those that share too few seeds with it.
+
+    Args:
+        values: by row and seed.
+        reference: the row that others are tested against; None for no test.
+    """
+    if reference is None:
+        return {}
+    found = {row: paired(own, values[reference]) for row, own in values.items() if row != reference}
+    return holm({row: p for row, p in found.items() if p is not None})
+
+
 def holm(ps: Mapping[int, float]) -> dict[int, float]:
     """Each p adjusted for there being several: the chance of any false finding stays below."""
     adjusted: dict[int, float] = {}

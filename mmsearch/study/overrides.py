@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, cast
 
 from mmsearch.errors import Problem, StudyError
@@ -21,6 +22,25 @@ def parse_override(text: str) -> tuple[str, Any]:
         rule = f"an override is key=value with a dotted key, got {shown(text)}"
         raise StudyError(Problem("override", rule, "Write for example budget.trials=50."))
     return key, _value(value.strip())
+
+
+def machines(
+    data: Path | None, concurrent: int | None, workers: int | None, gpus_per_worker: float | None
+) -> dict[str, Any]:
+    """Overrides that say where data lies and what trains, of options that may be None."""
+    return without_none(
+        {
+            "data": str(data.resolve()) if data else None,
+            "resources.concurrent": concurrent,
+            "resources.workers": workers,
+            "resources.gpus_per_worker": gpus_per_worker,
+        }
+    )
+
+
+def without_none(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def apply(

@@ -1,11 +1,12 @@
 """The command line of `train`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mmsearch import exits
+from mmsearch.study.overrides import machines, without_none
 from mmsearch.train import card as cards
 from mmsearch.train.asking import TOLERANCE, Request
 
@@ -44,13 +45,10 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them 
     ] = None,
 ) -> None:
     """Train a card's configuration again, and check its curve against the recorded one."""
-    options: dict[str, Any] = {
-        "data": str(data.resolve()) if data else None,
-        "budget.max_epochs": epochs,
-        "resources.workers": workers,
-    }
     with exits.told():
-        overrides = {key: value for key, value in options.items() if value is not None}
+        overrides = machines(data, None, workers, None) | without_none(
+            {"budget.max_epochs": epochs}
+        )
         read = cards.read(card, overrides=overrides)
         request = Request(read, seed, replicate, epochs, threads, tolerance, out, export)
         from mmsearch.train.session import run

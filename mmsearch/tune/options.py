@@ -9,7 +9,7 @@ import typer
 
 from mmsearch import exits
 from mmsearch.errors import Problem, StudyError
-from mmsearch.study import parse_override
+from mmsearch.study.overrides import machines, parse_override, without_none
 from mmsearch.tune.asking import Request, answer
 
 
@@ -62,17 +62,13 @@ def tune(  # noqa: PLR0913, PLR0917  one parameter an option: typer reads them o
 ) -> None:
     """Search the best configuration of a method on a dataset."""
     options = {
-        "data": str(data.resolve()) if data else None,
         "budget.trials": trials,
         "budget.max_epochs": max_epochs,
         "budget.gpu_hours": max_gpu_hours,
-        "resources.concurrent": concurrent,
-        "resources.workers": workers,
-        "resources.gpus_per_worker": gpus_per_worker,
         "seed": seed,
     }
     with exits.told():
-        overrides = {key: value for key, value in options.items() if value is not None}
+        overrides = without_none(options) | machines(data, concurrent, workers, gpus_per_worker)
         overrides |= dict(parse_override(text) for text in set_ or [])
         if deadline is not None:
             overrides["budget.wall_hours"] = hours_until(deadline, now=datetime.now().astimezone())
