@@ -20,6 +20,7 @@ from mmsearch.report.latex import best_table, space_table
 from mmsearch.report.page import embedded
 from mmsearch.report.standing import state_name
 from mmsearch.report.toml import published_shape
+from mmsearch.selection.told import summed
 from mmsearch.study import Study, pareto_set
 from mmsearch.trial import Completed, Record
 
@@ -210,3 +211,66 @@ def test_a_browser_draws_the_page_without_a_complaint(case, tmp_path):
     assert ("No trial has been trained" in main) == (record.incumbent is None)
     assert len(re.findall(r'<tr data-trial="\d', main)) == min(100, len(record.trials))
     assert ('id="pareto"' in main) == bool(study.others)
+    assert 'id="race"' not in main
+
+
+RACE: dict[str, Any] = {
+    "troubles": ["receipts.toml: <changed>"],
+    "selection": {
+        "trial": 2,
+        "rule": "the rule",
+        "why": "decided",
+        "searched": sum(trial.ended for trial in RECORD.trials) - 2,
+        "level": 0.95,
+        "noise": 0.01,
+        "epochs": 40.0,
+        "budget_epochs": 50.0,
+    },
+    "candidates": [
+        {
+            "trial": number,
+            "published": number == 0,
+            "chosen": number == 2,
+            "tied": number > 0,
+            "seeds": 4,
+            "mean": 0.61 + number / 100,
+            "sd": 0.01,
+            "expected": 0.612,
+            "low": 0.6,
+            "high": 0.62,
+            "probability_best": 0.5,
+            "failures": {"3": "nan"} if number == 1 else {},
+        }
+        for number in (2, 1, 0)
+    ],
+    "test": [
+        {
+            "opened_at": "2026-12-01T10:00:00+00:00",
+            "trial": trial,
+            "rule": "the rule",
+            "why": "decided",
+            "chosen": summed({"1": {"mae": 0.5}, "2": {"mae": 0.7}}),
+            "published": summed({"1": {"mae": 0.75}}),
+        }
+        for trial in (1, 2)
+    ],
+}
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_race_and_every_opening_of_test(tmp_path):
+    write_page(RECORD, STUDY, tmp_path / "report.html", race=RACE)
+    dom, said = shown(tmp_path / "report.html", tmp_path / "profile")
+    assert said == ""
+    race = dom[dom.index('<section id="race"') :]
+    race = race[: race.index("</section>")]
+    assert "receipts.toml: &lt;changed&gt;" in race
+    assert "2 trials ended after this choice" in race
+    assert "Test was opened 2 times" in race
+    assert race.count("Test, opened 2026-12-01T10:00:00+00:00") == 2
+    assert "0.6000 ± 0.1414 (-0.6706 to 1.8706), 2 seeds" in race
+    assert "0.7500, 1 seed<" in race
+    assert "seed 3 failed (nan)" in race
+    assert 'class="badge chosen"' in race
+    assert "NaN" not in race
+    assert "undefined" not in race

@@ -15,7 +15,6 @@ from mmsearch.errors import Problem, SelectionError
 from mmsearch.report.files import write_atomically
 from mmsearch.selection.choice import Choice, choose
 from mmsearch.trial import Record
-from mmsearch.tune.agreement import on_record
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _choice(asked: races.Asked) -> Choice:
 
 def _written(request: Request, asked: races.Asked, choice: Choice) -> list[Path]:
     """A study file for each row, the full method's first."""
-    study = on_record(asked.search)
+    study = methods.study_of(asked.search)
     config = choice.chosen.candidate.trial.config
     schema = methods.schema_of(study.method)
     found = variants(study, config, schema, request.parts)

@@ -2,11 +2,11 @@
 
 from rich.console import Console
 
+from mmsearch import methods
 from mmsearch.ablate.asking import Asked
 from mmsearch.compare import session
 from mmsearch.report import describe_trial
 from mmsearch.report.importances import Fidelity, importances
-from mmsearch.tune.agreement import on_record
 
 SHOWN = 8
 """Parameters whose importance is printed."""
@@ -24,7 +24,7 @@ def run(asked: Asked) -> bool:
     console.print(f"  {describe_trial(chosen.candidate.trial)}")
     if not session.run(asked.comparison, asked.blocks):
         return False
-    for one in importances(asked.search, on_record(asked.search)):
+    for one in importances(asked.search, methods.study_of(asked.search)):
         console.print(*told(one), sep="\n")
     return True
 

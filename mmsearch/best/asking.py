@@ -110,20 +110,11 @@ def _raced(search: Record, machines: Mapping[str, Any]) -> Study:
     """The searched study with every trial trained in full, and no limit but the race's own."""
     unlimited = {"scheduler": {"kind": "none"}, "first": None}
     unlimited |= {"budget.gpu_hours": None, "budget.wall_hours": None}
-    return studies.loads(
-        search.study_text,
-        place="the record",
-        schema_of=methods.schema_of,
-        overrides={**unlimited, **machines},
-        name=search.name,
-    )
+    return methods.study_of(search, {**unlimited, **machines})
 
 
 def _must_agree(study: Study, race: Record, folder: Path) -> None:
-    recorded = studies.loads(
-        race.study_text, place="the record", schema_of=methods.schema_of, name=race.name
-    )
-    lines = studies.difference(recorded, study)
+    lines = studies.difference(methods.study_of(race), study)
     if lines:
         rule = "the race on record was of another study: " + "; ".join(lines)
         way_out = "Ask for what is on record, or move this folder away to race anew."

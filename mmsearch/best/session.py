@@ -18,12 +18,13 @@ from mmsearch.cluster.quiet import Quiet, engines_hushed
 from mmsearch.cluster.search import Site, joined, search
 from mmsearch.cluster.troubles import Troubles
 from mmsearch.curves import Curves
-from mmsearch.report import write_trials_csv
+from mmsearch.report import page, write_best_toml, write_page, write_trials_csv
 from mmsearch.sampling import Ledger
 from mmsearch.selection.choice import Choice, choose
 from mmsearch.selection.contest import Contest, Racing
-from mmsearch.selection.files import write_selection
+from mmsearch.selection.files import NAME, write_selection
 from mmsearch.selection.receipts import Opening, Receipts
+from mmsearch.selection.told import told
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
@@ -50,6 +51,7 @@ def run(request: Request, asked: Asked) -> bool:
     if contest is None:
         return False
     found = settle(request, asked, contest)
+    refresh(asked)
     told = closing(found.choice, found.openings, found.written)
     console.print(*troubles, *told, sep="\n")
     return True
@@ -89,9 +91,21 @@ def settle(request: Request, asked: Asked, contest: Contest) -> Outcome:
         from mmsearch.selection.opening import open_test
 
         open_test(choice, asked.study, receipts, place=asked.place)
-    written = asked.folder / "selection.toml"
+    written = asked.folder / NAME
     write_selection(choice, receipts.openings, written)
     return Outcome(choice, receipts.openings, written)
+
+
+def refresh(asked: Asked) -> None:
+    """Writes the search's card and page anew, with what the race and test have said.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    study = methods.study_of(asked.search)
+    found = told(asked.folder)
+    write_best_toml(asked.search, study, asked.folder / "best.toml", more=found)
+    write_page(asked.search, study, asked.folder / page.NAME, race=found)
 
 
 def _bounded(study: Study, contest: Contest) -> Study:

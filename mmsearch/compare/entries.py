@@ -17,7 +17,6 @@ from mmsearch.study import Study
 from mmsearch.study.files import JOURNAL, at_home, journal_of
 from mmsearch.trial import Record
 from mmsearch.tune import asking as searches
-from mmsearch.tune.agreement import on_record
 
 COMMON = (
     "seed",
@@ -129,7 +128,7 @@ def entry_of(request: Request, wanted: str, common: Leaves, dataset: str, folder
     label = Path(wanted).stem if source.file else Path(wanted).name
     if source.folder is not None:
         record = sampling.read(journal_of(source.folder))
-        study = on_record(record)
+        study = methods.study_of(record)
         _require_dataset(label, study, dataset)
         return Entry(label, source.folder, study, record, None)
     overrides = _overrides(request, source.text, common, dataset)
@@ -177,7 +176,7 @@ def _known(folder: Path, asked: Study) -> Entry | None:
     record = sampling.find(journal_of(folder.resolve()))
     if record is None or len(record.trials) != asked.budget.trials:
         return None
-    study = on_record(record)
+    study = methods.study_of(record)
     limits = (study.budget.gpu_hours, asked.budget.gpu_hours)
     over = all(trial.ended for trial in record.trials) and limits[0] == limits[1]
     if not over or studies.difference(study, asked):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from mmsearch.best import asking as races
-from mmsearch.best.session import race, settle
+from mmsearch.best.session import race, refresh, settle
 from mmsearch.cluster.features import planned
 from mmsearch.compare.asking import Block, race_asked
 from mmsearch.compare.entries import Entry
@@ -112,6 +112,8 @@ def _conclude(
     if request.open_test:
         results = [_opened(request, block, one) for one in results]
         rows = entrants(results, seeds=request.seeds, test=True, allowed=request.unequal)
+    for one in results:
+        refresh(one.race)
     metric = results[0].race.study.objective.metric.removeprefix("valid/")
     columns = layout(list(rows[0].values), metric)
     split = "test" if request.open_test else "valid"

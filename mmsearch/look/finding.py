@@ -4,10 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsearch import methods
-from mmsearch import study as studies
 from mmsearch.errors import Problem, StorageError, StudyError, closest
-from mmsearch.study import Study
 from mmsearch.study.files import JOURNAL
 from mmsearch.trial import Record, Trial
 
@@ -50,20 +47,6 @@ def folders(out: Path) -> Iterator[Path]:
     """Folders of studies in a folder, by name."""
     if out.is_dir():
         yield from sorted(path.parent for path in out.glob(f"*/{JOURNAL}"))
-
-
-def study_of(record: Record) -> Study:
-    """The study as the record has it.
-
-    Raises:
-        StudyError: its method is not here, or is another one by now.
-    """
-    return studies.loads(
-        record.study_text,
-        place=f"the record of {record.name}",
-        schema_of=methods.schema_of,
-        name=record.name,
-    )
 
 
 def trial_of(record: Record, number: int) -> Trial:

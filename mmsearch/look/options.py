@@ -32,13 +32,17 @@ def report(
 ) -> None:
     """Write a study as one HTML page, which opens without server or network."""
     with _told():
-        from mmsearch.look.finding import find, study_of
+        from mmsearch.look.finding import find
+        from mmsearch.methods import study_of
         from mmsearch.report import write_figures, write_page
+        from mmsearch.report.page import NAME
+        from mmsearch.selection.told import told
 
         found = find(study, out=out, name=name)
         searched = study_of(found.record)
-        path = to or (found.folder or Path()) / "report.html"
-        write_page(found.record, searched, path)
+        path = to or (found.folder or Path()) / NAME
+        race = told(found.folder) if found.folder else None
+        write_page(found.record, searched, path, race=race)
         print(path)
         if figures is not None:
             for written in write_figures(found.record, searched, figures):
@@ -71,8 +75,9 @@ def show(
 ) -> None:
     """Say how a study stands, or a trial of it: configuration, curve, segments, failure."""
     with _told():
-        from mmsearch.look.finding import find, study_of, trial_of
+        from mmsearch.look.finding import find, trial_of
         from mmsearch.look.showing import study_lines, trial_lines
+        from mmsearch.methods import study_of
 
         found = find(study, out=out, name=name)
         if trial is None:
@@ -96,7 +101,8 @@ def export(
 ) -> None:
     """Write a study as a table, for a spreadsheet or a data frame."""
     with _told():
-        from mmsearch.look.finding import find, study_of
+        from mmsearch.look.finding import find
+        from mmsearch.methods import study_of
         from mmsearch.report import FORMATS, epoch_table, trial_table, write_table
         from mmsearch.study import pareto_set
 

@@ -17,8 +17,10 @@ from mmsearch.errors import Problem, StudyError, closest
 if TYPE_CHECKING:
     from mmsearch.datasets.task import Task
     from mmsearch.methods.base import Method, MethodConfig
+    from mmsearch.study import Study
+    from mmsearch.trial import Record
 
-__all__ = ["build", "complete", "find", "known", "schema_of"]
+__all__ = ["build", "complete", "find", "known", "schema_of", "study_of"]
 
 
 _MACHINERY = {"__init__", "base", "lr_schedule", "outside"}
@@ -65,6 +67,23 @@ def _own(name: str) -> "type[Method]":
 def schema_of(name: str) -> "type[MethodConfig]":
     """The configuration of a method; raises as `find` does."""
     return find(name).Config
+
+
+def study_of(record: "Record", overrides: Mapping[str, Any] | None = None) -> "Study":
+    """The study as a record has it, with these values in it.
+
+    Raises:
+        StudyError: its method is not here, or is another one by now.
+    """
+    from mmsearch import study
+
+    return study.loads(
+        record.study_text,
+        place="the record",
+        schema_of=schema_of,
+        overrides=overrides,
+        name=record.name,
+    )
 
 
 def build(name: str, config: Mapping[str, Any], task: "Task") -> "Method":

@@ -27,13 +27,16 @@ DIGITS = 5
 """Of values of curves; the table's are whole."""
 
 
-def facts(record: Record, study: Study, *, written_at: float) -> Json:
+def facts(
+    record: Record, study: Study, *, written_at: float, race: Mapping[str, Any] | None = None
+) -> Json:
     """The record as JSON can hold it.
 
     Args:
         record: as it stands.
         study: what is searched.
         written_at: now, in seconds since 1970 (UTC).
+        race: what the study's files say of a race and of test, as it is shown.
     """
     texts, chosen = shared(record)
     metrics = union(metrics_at_value(trial) for trial in record.trials)
@@ -61,6 +64,7 @@ def facts(record: Record, study: Study, *, written_at: float) -> Json:
         "advice": advice(record, study, ranks),
         "spending": asdict(spending(record, study)),
         "latex": {"best": best_table(record, study), "space": space_table(study)},
+        "race": race or None,
         "provenance": record.provenance,
     }
     return cast("Json", finite(found))

@@ -6,16 +6,19 @@ lights up in every figure at once, and all of it takes less than a tenth of a ch
 """
 
 import json
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
 from time import time
+from typing import Any
 
 from mmsearch.report.facts import Json, facts
 from mmsearch.report.files import write_atomically
 from mmsearch.study import Study
 from mmsearch.trial import Record
 
+NAME = "report.html"
 FOLDER = Path(__file__).parent / "html"
 SCRIPTS = (
     "base",
@@ -27,13 +30,19 @@ SCRIPTS = (
     "time",
     "table",
     "trial",
+    "race",
     "main",
 )
 """Files of the script, in the order in which they need each other."""
 
 
 def write_page(
-    record: Record, study: Study, path: Path, *, written_at: float | None = None
+    record: Record,
+    study: Study,
+    path: Path,
+    *,
+    written_at: float | None = None,
+    race: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page of a study as it stands.
 
@@ -42,11 +51,13 @@ def write_page(
         study: what is searched.
         path: of the file.
         written_at: in seconds since 1970 (UTC); None is now.
+        race: what the study's files say of a race and of test, see `selection.told`.
 
     Raises:
         OSError: the file cannot be written; an earlier one stays as it was.
     """
-    found = facts(record, study, written_at=time() if written_at is None else written_at)
+    now = time() if written_at is None else written_at
+    found = facts(record, study, written_at=now, race=race)
     write_atomically(path, page(found))
 
 

@@ -11,6 +11,7 @@ from mmsearch.selection.choice import LEVEL, Choice, Row
 from mmsearch.selection.receipts import Opening
 from mmsearch.study.plain import without_none
 
+NAME = "selection.toml"
 REMARK = "# Chosen on valid under fresh seeds. [published] can start the next study.\n\n"
 
 
@@ -25,6 +26,7 @@ def write_selection(choice: Choice, openings: Sequence[Opening], path: Path) -> 
         "published": choice.chosen.candidate.trial.config,
         "selection": {
             "study": contest.search.name,
+            "searched": sum(trial.ended for trial in contest.search.trials),
             "metric": contest.search.metric,
             "direction": contest.search.direction,
             "trial": choice.chosen.number,

@@ -1,8 +1,7 @@
 """Whether a study on record can go on as asked, and what to do where it cannot."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mmsearch import methods
 from mmsearch import study as studies
@@ -16,24 +15,13 @@ Widening = Literal["nothing", "epochs", "space"]
 """What the user lets a new generation of the study differ in; `space` allows both."""
 
 
-def on_record(record: Record, overrides: Mapping[str, Any] | None = None) -> Study:
-    """The study as the record has it, with these values in it."""
-    return studies.loads(
-        record.study_text,
-        place="the record",
-        schema_of=methods.schema_of,
-        overrides=overrides,
-        name=record.name,
-    )
-
-
 def must_agree(asked: Study, record: Record, folder: Path, *, widening: Widening) -> None:
     """Whether the study can go on as it is asked for.
 
     Raises:
         ConflictError: it cannot, or only in a new generation that was not asked for.
     """
-    recorded = on_record(record)
+    recorded = methods.study_of(record)
     objection = _to_generation(recorded, asked, widening) or _to_trials(record, asked)
     if objection:
         raise ConflictError(Problem(f"study {record.name!r} at {folder}", *objection))

@@ -15,7 +15,7 @@ from mmsearch.errors import ConflictError, Problem, StudyError
 from mmsearch.study import Study
 from mmsearch.study.files import journal_of
 from mmsearch.trial import Record
-from mmsearch.tune.agreement import Widening, must_agree, on_record
+from mmsearch.tune.agreement import Widening, must_agree
 from mmsearch.tune.prior import best_of
 
 LONGEST = 255
@@ -137,7 +137,7 @@ def _again(request: Request, record: Record) -> Study:
             raise
         # A deadline is of one sitting.
         overrides = {"budget.wall_hours": None, **request.overrides}
-        return on_record(record, overrides)
+        return methods.study_of(record, overrides)
     return _asked(request, provenance.overrides(record.provenance))
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 from mmsearch import provenance
 from mmsearch.report import write_best_toml, write_trials_csv
 from mmsearch.report.files import write_atomically
+from mmsearch.selection.told import told
 from mmsearch.study import Study, pareto_set
 from mmsearch.trial import Observation, Record, Trial
 
@@ -41,7 +42,7 @@ class Files:
         self._write_changes(record)
         pareto = pareto_set(self._study, record.trials) if self._study.others else None
         write_trials_csv(record, self._folder / "trials.csv", pareto=pareto)
-        write_best_toml(record, self._study, self._folder / "best.toml")
+        write_best_toml(record, self._study, self._folder / "best.toml", more=told(self._folder))
         self._written = monotonic()
 
     def _write_changes(self, record: Record) -> None:

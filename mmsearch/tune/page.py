@@ -21,6 +21,8 @@ from types import FrameType
 from mmsearch.cluster.troubles import Troubles
 from mmsearch.errors import reason_of
 from mmsearch.report import write_page
+from mmsearch.report.page import NAME
+from mmsearch.selection.told import told
 from mmsearch.study import Study
 from mmsearch.trial import Observation, Record, Trial
 
@@ -46,12 +48,16 @@ class Job:
     storage: str
     path: Path
 
+    def done(self, record: Record) -> None:
+        """The page is written, with what the study's files say of a race and of test."""
+        write_page(record, self.study, self.path, race=told(self.path.parent))
+
 
 class Page:
     """Listens to a study; makes its page every few minutes, and when asked."""
 
     def __init__(self, study: Study, storage: str, folder: Path, troubles: Troubles) -> None:
-        self._job = Job(study, storage, folder / "report.html")
+        self._job = Job(study, storage, folder / NAME)
         self._troubles = troubles
         self._child: Child | None = None
         self._due = monotonic() + FIRST_S
@@ -74,7 +80,7 @@ class Page:
             self._child = None
         try:
             with self._troubles.allowed(WHAT):
-                write_page(record, self._job.study, self._job.path)
+                self._job.done(record)
         except Exception as error:  # noqa: BLE001  a page is no reason to lose a search's end
             self._troubles.add(WHAT, reason_of(error))
 
@@ -139,7 +145,7 @@ def beside() -> int:
 
         record = sampling.read(job.storage, job.study.name)
         os.nice(NICE)
-        write_page(record, job.study, job.path)
+        job.done(record)
     except Exception as error:  # noqa: BLE001  told by the search, which goes on
         print(reason_of(error))
         return 1

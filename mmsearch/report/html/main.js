@@ -3,6 +3,7 @@
 
 const SECTIONS = [
   ["incumbent", "Incumbent", "Incumbent", incumbentSection],
+  ["race", "Under fresh seeds", "Fresh seeds", raceSection, () => F.race],
   ["progress", "Progress", "Progress", progressSection, () => F.progress.length],
   ["pareto", "Pareto set", "Pareto set", paretoSection, () => F.pareto?.length],
   ["curves", "Learning curves", "Curves", curvesSection, () => TRIALS.some((trial) => trial.epochs)],
