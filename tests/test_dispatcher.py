@@ -149,7 +149,7 @@ class Laboratory:
         self.gangs = gangs
         self.dispatcher = self.sitting(out)
         for index in range(gangs):
-            self.dispatcher.reported(f"gang-{index}", Ready("host"))
+            self.dispatcher.reported(f"gang-{index}", Ready("host", frozenset({f"node-{index}"})))
 
     def sitting(self, out: Path) -> Dispatcher:
         return Dispatcher(

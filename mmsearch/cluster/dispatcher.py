@@ -64,7 +64,8 @@ class Dispatcher:
         self._post = post
         self._listeners = listeners
         self._troubles = troubles or Troubles()
-        self._nodes: dict[str, str] = {}
+        self._nodes: dict[str, Ready] = {}
+        self._leaving: frozenset[str] = frozenset()
         self._training: dict[str, int] = {}
         self._saving: dict[str, int] = {}
         self._idle: list[str] = []
@@ -93,8 +94,8 @@ class Dispatcher:
     def reported(self, gang: str, report: Report) -> None:
         """Records a report and gives the gang its next order."""
         match report:
-            case Ready(node):
-                self._nodes[gang] = node
+            case Ready():
+                self._nodes[gang] = report
                 self._next(gang)
             case Stretch():
                 self._stretch(gang, report)
@@ -122,6 +123,18 @@ class Dispatcher:
         self._winding_down = True
         self._wake()
 
+    def vacate(self, nodes: frozenset[str]) -> None:
+        """These machines are to be taken away: gangs there save what they train, and end.
+
+        Their trials go on elsewhere; that is no attempt of theirs.
+        """
+        if nodes != self._leaving:
+            self._leaving = nodes
+            self._wake()
+
+    def _is_leaving(self, gang: str) -> bool:
+        return bool(self._nodes[gang].ids & self._leaving)
+
     def _stretch(self, gang: str, report: Stretch) -> None:
         for trouble in report.troubles:
             self._troubles.add(trouble.what, trouble.why)
@@ -145,7 +158,7 @@ class Dispatcher:
                 self._propose()
 
     def _go_on(self, gang: str, trial: Trial, *, told: bool) -> None:
-        if not self._winding_down:
+        if not (self._winding_down or self._is_leaving(gang)):
             self._post(gang, Go())
         elif self._saved(trial) or not told:
             self._ledger.release(self._training.pop(gang))
@@ -236,7 +249,10 @@ class Dispatcher:
 
     def _next(self, gang: str) -> None:
         waiting = () if self._winding_down else self._ledger.waiting()
-        if waiting:
+        if self._is_leaving(gang) and not self._winding_down:
+            self._post(gang, Finish())
+            self._wake()
+        elif waiting:
             self._begin(gang, waiting[0])
         elif (self._training or self._saving) and not self._winding_down:
             self._idle.append(gang)
@@ -253,7 +269,7 @@ class Dispatcher:
     def _begin(self, gang: str, trial: Trial) -> None:
         checkpoint = self._shelf.find(trial.checkpoint) if trial.checkpoint else None
         start = start_epoch(checkpoint)
-        segment = Segment(self._nodes[gang], start_epoch=start, started_at=time())
+        segment = Segment(self._nodes[gang].node, start_epoch=start, started_at=time())
         self._ledger.begin(trial.number, segment)
         self._training[gang] = trial.number
         for listener in self._listeners:

@@ -92,7 +92,7 @@ class Gang(Trainable):
         """One order carried out, as a report."""
         if not self._announced:
             self._announced = True
-            return {"report": Ready(self._assemble())}
+            return {"report": self._assemble()}
         order = ray.get(self._mailbox.take.remote(self._name))
         if isinstance(order, Finish):
             return {"done": True}
@@ -183,14 +183,15 @@ class Gang(Trainable):
             stretch = replace(stretch, finished=False, checkpoint=None, **told)
         return stretch, save_seconds
 
-    def _assemble(self) -> str:
-        """Starts the workers and joins them; returns the names of their hosts."""
+    def _assemble(self) -> Ready:
+        """Starts the workers and joins them; says which machines they are on."""
         self._workers = self._started()
         hosts = self._all("host")
         (_, address, port, node), *others = hosts
         self._spans = any(other[3] != node for other in others)
         self._all("join", f"tcp://{address}:{port}")
-        return ", ".join(dict.fromkeys(name for name, *_ in hosts))
+        names = ", ".join(dict.fromkeys(name for name, *_ in hosts))
+        return Ready(names, frozenset(host[3] for host in hosts))
 
     def _started(self) -> list[Any]:
         remote = ray.remote(concurrency_groups={ASIDE: 1})(GangWorker).options(

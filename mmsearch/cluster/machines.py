@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -83,13 +84,19 @@ def room(resources: Resources) -> Room:
 
 def room_now(resources: Resources) -> Room:
     """As `room`, but nodes may have left so that nothing fits."""
-    nodes = [node["Resources"] for node in live()]
-    return fitting(nodes, resources, growth=growth(nodes))
+    leaving = draining()
+    nodes = [node["Resources"] for node in live() if node["NodeID"] not in leaving]
+    return replace(fitting(nodes, resources, growth=growth(nodes)), leaving=leaving)
 
 
 def live() -> list[dict[str, Any]]:
     """The nodes that are there, as `ray.nodes` tells of them."""
     return [node for node in ray.nodes() if node["Alive"]]
+
+
+def draining() -> frozenset[str]:
+    """Nodes that are to be taken away: `ray drain-node`, an autoscaler, a spot machine's notice."""
+    return frozenset(ray._private.state.state.get_draining_nodes())  # noqa: SLF001  as Ray Train asks
 
 
 def check(mail: Any) -> None:

@@ -50,6 +50,9 @@ class Ready:
     """A gang has its place on the machines and waits for its first order."""
 
     node: str
+    """Names of its machines."""
+    ids: frozenset[str] = frozenset()
+    """By which Ray knows them."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ class Places:
         """Gangs to ask Ray for: those that a growing cluster would start machines for as well."""
         return max(1, self._room.gangs + self._room.coming)
 
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Nodes, as Ray knows them, that are to be taken away."""
+        return self._room.leaving
+
     def look(self) -> bool:
         """Counts anew if it is time to; whether the number of gangs has changed."""
         now = self._clock()

@@ -26,6 +26,8 @@ class Room:
     gpus_per_worker: float
     coming: int = 0
     """Trials at a time beyond that, on nodes that the cluster may start when they are asked for."""
+    leaving: frozenset[str] = frozenset()
+    """Nodes, as Ray knows them, that are to be taken away and count no more."""
 
 
 def counted(nodes: Sequence[Node], resources: Resources, *, growth: Sequence[Node] = ()) -> Room:

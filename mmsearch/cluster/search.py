@@ -131,6 +131,7 @@ def search(
         machines.check(mail)
         if places.look():
             dispatcher.resize(places.gangs)
+        dispatcher.vacate(places.leaving)
         interruption.reason = interruption.reason or spent.reached()
         if interruption.reason and not dispatcher.winding_down:
             notice(interruption.reason)
