@@ -40,6 +40,16 @@ class Disk:
         finally:
             subprocess.run(["umount", "--lazy", path], check=True)
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Hides it, as when its server is gone and the mount with it."""
+        path = str(self.path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", path], check=True)
+
 
 @contextmanager
 def small_disk(path: Path, *, kilobytes: int = 512, owner: str = "root") -> Iterator[Disk]:

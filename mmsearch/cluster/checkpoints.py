@@ -5,6 +5,7 @@ A replicate that completed may be evaluated on test.
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,11 +68,12 @@ class Shelf:
             trials: all of the record, by number; only those that have a folder are looked at.
             incumbent: of them.
         """
-        for folder in self._root.glob("trial-*"):
-            number = int(folder.name.removeprefix("trial-"))
-            trial = trials[number] if number < len(trials) else None
-            if not trial or not (_is_wanted(trial) or trial is incumbent):
-                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # Where the disk has gone meanwhile, the next one sees to it.
+            for folder in self._root.glob("trial-*"):
+                number = int(folder.name.removeprefix("trial-"))
+                trial = trials[number] if number < len(trials) else None
+                if not trial or not (_is_wanted(trial) or trial is incumbent):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def bar(trial: Trial, incumbent: Trial | None) -> float | None:

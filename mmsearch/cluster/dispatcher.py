@@ -28,6 +28,7 @@ from mmsearch.cluster.messages import (
     Stretch,
 )
 from mmsearch.cluster.troubles import Listener, Troubles
+from mmsearch.disks import Disk
 from mmsearch.sampling import Ledger
 from mmsearch.trial import (
     Checkpoint,
@@ -64,6 +65,7 @@ class Dispatcher:
         self._post = post
         self._listeners = listeners
         self._troubles = troubles or Troubles()
+        self._disk = Disk(out, self._troubles.say)
         self._nodes: dict[str, Ready] = {}
         self._leaving: frozenset[str] = frozenset()
         self._training: dict[str, int] = {}
@@ -92,7 +94,8 @@ class Dispatcher:
         self._ledger.prepare()
 
     def reported(self, gang: str, report: Report) -> None:
-        """Records a report and gives the gang its next order."""
+        """Records a report and gives the gang its next order; waits for a disk that is away."""
+        self._disk.wait()
         match report:
             case Ready():
                 self._nodes[gang] = report
@@ -109,6 +112,7 @@ class Dispatcher:
 
     def gone(self, gang: str) -> None:
         """A gang died as a whole: its trial is lost, and its successor will say `Ready`."""
+        self._disk.wait()
         if gang in self._idle:
             self._idle.remove(gang)
         if gang in self._saving:

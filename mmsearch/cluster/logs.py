@@ -34,7 +34,7 @@ def redirect(path: Path) -> str | None:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # The study's folder is there, or its disk is away.
         log, why = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), None
     except OSError as error:
         log, why = os.open(os.devnull, os.O_WRONLY), words_of(error)

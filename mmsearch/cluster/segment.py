@@ -13,6 +13,7 @@ from mmsearch.cluster.logs import redirect, unbreakable
 from mmsearch.cluster.messages import Begin, Go, Save, Stretch, Trouble
 from mmsearch.cluster.pulse import Pulse
 from mmsearch.cluster.shipping import Parcel, unpack
+from mmsearch.disks import require
 from mmsearch.study import Study
 from mmsearch.training import (
     Diverged,
@@ -80,7 +81,9 @@ class Segments:
                 _log(observations)
             last = trainer.finished and self._may_stay(trainer)
             saved, seconds = self._saved(trainer) if save or last else (None, 0.0)
-        except Exception as error:  # noqa: BLE001  whatever a method raises ends its trial alone
+        except Exception as error:
+            if not self._sees_study():
+                raise  # The disk is away, which is no fault of the trial's.
             traceback.print_exc()
             self._close()
             done = tuple(error.observations) if isinstance(error, Diverged) else observations
@@ -128,6 +131,9 @@ class Segments:
         """The checkpoint, or None where it cannot be written, and the seconds that it took."""
         assert self._begin is not None
         started = perf_counter()
+        if not self._sees_study():  # Nothing is to be left under the place of a disk.
+            self._troubles.append(Trouble("checkpoints", "the study's folder is away"))
+            return None, 0.0
         folder = Path(self._begin.folder) / f"epoch-{trainer.epoch:04d}"
         checkpoint = Checkpoint(str(folder), trainer.epoch, self._worker.world_size)
         try:
@@ -137,6 +143,15 @@ class Segments:
             self._troubles.append(Trouble("checkpoints", str(error)))
             checkpoint = None
         return checkpoint, perf_counter() - started
+
+    def _sees_study(self) -> bool:
+        """Whether the study's folder is there, which the driver made."""
+        assert self._begin is not None
+        try:
+            require(Path(self._begin.folder).parents[1])
+        except OSError:
+            return False
+        return True
 
     def _log_to(self, log: str) -> None:
         rank = self._worker.rank

@@ -45,6 +45,10 @@ class Troubles:
             self._told[what] = f"{what} cannot be written ({why}); the search goes on without"
             self._tell(self._told[what])
 
+    def say(self, text: str) -> None:
+        """Tells the user what passes, and is no trouble in the end."""
+        self._tell(text)
+
     @contextmanager
     def allowed(self, what: str) -> Generator[None]:
         """What is written in here may fail for want of a disk."""

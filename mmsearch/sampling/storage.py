@@ -2,7 +2,8 @@
 
 Unusual: a write that failed is the last one of a sitting. Whether it reached the disk or the server
 is not known then, and only opening the record again tells; so nothing is lost or written twice.
-Before each write the driver makes sure that it still holds its lock and its file.
+Before each write the driver makes sure that the disk is there, waiting for it if it is away, and
+that it still holds its lock and its file.
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Any
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import Engine, NullPool, create_engine, inspect, text
 
+from mmsearch.disks import Disk
 from mmsearch.errors import Problem, StorageError, reason_of
 from mmsearch.sampling import journal
 from mmsearch.sampling.failures import FAILURES, RESTORE, damaged, failing, failure
@@ -187,7 +189,7 @@ def _driven_file(url: str, path: Path, stack: ExitStack, *, create: bool) -> Sto
     except OSError:
         _disconnect(optuna)
         raise
-    return Store(url, optuna, checks=[there, locked], mend=mend)
+    return Store(url, optuna, checks=[Disk(path.parent).wait, there, locked], mend=mend)
 
 
 def _connect(url: str, *, create: bool) -> BaseStorage:

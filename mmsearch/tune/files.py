@@ -5,6 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 from mmsearch import provenance
+from mmsearch.disks import require
 from mmsearch.report import write_best_toml, write_trials_csv
 from mmsearch.report.files import write_atomically
 from mmsearch.selection.told import told
@@ -38,6 +39,7 @@ class Files:
 
     def write(self) -> None:
         """Writes both files as the record stands now."""
+        require(self._folder)
         record = self._record()
         self._write_changes(record)
         pareto = pareto_set(self._study, record.trials) if self._study.others else None

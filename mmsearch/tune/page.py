@@ -19,6 +19,7 @@ from time import monotonic, process_time
 from types import FrameType
 
 from mmsearch.cluster.troubles import Troubles
+from mmsearch.disks import require
 from mmsearch.errors import reason_of
 from mmsearch.report import write_page
 from mmsearch.report.page import NAME
@@ -50,6 +51,7 @@ class Job:
 
     def done(self, record: Record) -> None:
         """The page is written, with what the study's files say of a race and of test."""
+        require(self.path.parent)
         write_page(record, self.study, self.path, race=told(self.path.parent))
 
 
