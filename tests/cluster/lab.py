@@ -181,6 +181,12 @@ class Host:
         if not out:
             ip(self._init(), "route", "replace", "default", "via", f"{NETWORK}.254")
 
+    def hide(self, path: Path, *, away: bool) -> None:
+        """Takes a mounted disk from its sight, or gives it back."""
+        there = ["nsenter", f"--target={self._init()}", "--mount"]
+        mount = ["mount", "-t", "tmpfs", "tmpfs"] if away else ["umount", "--lazy"]
+        subprocess.run([*there, *mount, str(path)], check=True)
+
     def _init(self) -> int:
         """The first of its processes, by this machine's count."""
         assert self.machine is not None, f"{self.name} is off"

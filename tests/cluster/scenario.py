@@ -27,7 +27,7 @@ EPOCHS = 12
 STUDY = f"""
 method = "faulty_method.py"
 dataset = "mfeat"
-budget = {{ trials = 4, max_epochs = {EPOCHS} }}
+budget = {{ trials = 6, max_epochs = {EPOCHS} }}
 sampler = {{ kind = "random" }}
 scheduler = {{ kind = "none" }}
 resources = {{ workers = 2 }}
@@ -38,6 +38,8 @@ direction = "maximize"
 """
 SLOWLY = [{"epoch": epoch, "what": "wait", "rank": 0} for epoch in (*range(1, 12), *[11] * 8)]
 """Deeds that make a trial's first attempt slow enough to be saved on its way, and interrupted."""
+AWAY_S = 20.0
+"""How long the shared disk is away."""
 TUNE = "mmsearch tune toy.toml --address auto --out studies"
 
 
@@ -190,9 +192,30 @@ class Scenario:
         with self._timed("another head"):
             self._lab.start(self._lab.head)
             self._ray_up()
-        with self._timed("gone on"):
-            search = self._tune(self._lab.head, faulty)
+        search = self._tune(self._lab.head, faulty)
+        until(search, lambda: faulty.is_under_way(4))
+        with self._timed("a machine drained"):
+            self._drain(self._training(self._lab.workers)[0])
+            until(search, lambda: faulty.has_segments(4, 2))
+        until(search, lambda: faulty.is_under_way(5))
+        nodes = (self._lab.head, *self._lab.workers)
+        for host in nodes:
+            host.hide(SHARED, away=True)
+        time.sleep(AWAY_S)
+        for host in nodes:
+            host.hide(SHARED, away=False)
+        with self._timed("the disk back"):
             self.story["gone on"], _ = search.communicate(timeout=600)
+
+    def _drain(self, host: Host) -> None:
+        """Tells Ray that this machine is to be taken away, as a cloud's notice does."""
+        known = "import ray; ray.init(address='auto', logging_level=40, log_to_driver=False); "
+        known += "ids = {n['NodeManagerAddress']: n['NodeID'] for n in ray.nodes() if n['Alive']}; "
+        known += f"print(ids['{host.address}'])"
+        drain = "ray drain-node --reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=spot"
+        drain += f' --deadline-remaining-seconds=60 --node-id=$(python -c "{known}" | tail -n 1)'
+        done = self._lab.head.command(f". ~/mmsearch/settings.sh && {drain}")
+        assert done.returncode == 0, done.stdout
 
     def _down(self) -> None:
         with self._timed("down"):

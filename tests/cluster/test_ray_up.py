@@ -19,8 +19,8 @@ from mmsearch.trial import Completed, Record, Trial
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 NODES = {"head", "worker-1", "worker-2"}
-TRIALS = 4
-CUT_SHORT, CUT_OFF, UNDRIVEN, HEADLESS = range(TRIALS)
+TRIALS = 6
+CUT_SHORT, CUT_OFF, UNDRIVEN, HEADLESS, DRAINED, DISKLESS = range(TRIALS)
 """Trials by what happens to them: see `Scenario`. The raylet is killed under the first, too."""
 
 
@@ -128,8 +128,8 @@ def test_a_cable_out_for_5_s_costs_nothing(story: dict[str, Any]):
 
 @pytest.mark.parametrize(
     ("number", "attempts"),
-    [(CUT_SHORT, 1), (CUT_OFF, 1), (UNDRIVEN, 0), (HEADLESS, 0)],
-    ids=["raylet killed", "cable out for good", "driver killed", "head killed"],
+    [(CUT_SHORT, 1), (CUT_OFF, 1), (UNDRIVEN, 0), (HEADLESS, 0), (DRAINED, 0)],
+    ids=["raylet killed", "cable out for good", "driver killed", "head killed", "drained"],
 )
 def test_a_fault_costs_what_was_trained_since_the_checkpoint(
     faulty: Record, number: int, attempts: int
@@ -142,9 +142,17 @@ def test_a_fault_costs_what_was_trained_since_the_checkpoint(
 
 
 def test_a_trial_goes_on_by_other_machines_when_one_is_lost(faulty: Record):
-    for number in (CUT_SHORT, CUT_OFF):
+    for number in (CUT_SHORT, CUT_OFF, DRAINED):
         first, second = faulty.trials[number].segments
         assert first.node != second.node
+
+
+def test_a_disk_that_is_away_is_waited_for_and_costs_nothing(story: dict[str, Any], faulty: Record):
+    assert "is away; waiting for it to come back" in story["gone on"]
+    assert "is back after" in story["gone on"]
+    trial = faulty.trials[DISKLESS]
+    assert trial.attempts == 0
+    assert len(trial.segments) == 1
 
 
 def test_a_driver_without_a_head_says_so_and_what_to_do(story: dict[str, Any]):
