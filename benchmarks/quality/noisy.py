@@ -7,21 +7,25 @@ seeds, no curves); Hartmann's function in six dimensions with a fidelity, after 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from mmsearch import methods
 from mmsearch import study as studies
 from mmsearch.datasets.unpickle import unpickle
 from mmsearch.space import Branch, Choice, IntLogUniform, IntUniform, LogUniform, Space, Uniform
+from mmsearch.study import Study
 from quality.clock import Problem
 from quality.drawing import draw
 
+parquet: Any = pq
 TABLES = Path(__file__).parent.parent / "tables"
+SEARCHED = TABLES / "searched.parquet"
 DRAWN = 5000
 """Random configurations that the scale of a problem is read off."""
 
@@ -151,20 +155,17 @@ class Hartmann:
 
 
 class Tabulated:
-    """A study's table as a function: a forest over its mean curves, and the table's own noise.
+    """A table of trainings as a function: a forest over mean curves, and the table's own noise.
 
     What its trials' patience ended goes on at their last value. Noise is the difference of one
     seed's curve and the mean of its configuration's, drawn from the nearest in quality.
     """
 
-    def __init__(self, name: str) -> None:
-        import pyarrow.parquet as pq
+    def __init__(self, study: Study, rows: Sequence[Mapping[str, Any]]) -> None:
+        """`rows` are of this study: an epoch each."""
         from sklearn.ensemble import ExtraTreesRegressor
 
-        study = studies.load(studies.find(name), schema_of=methods.schema_of)
         self.space, self.epochs = study.space, study.budget.max_epochs
-        parquet: Any = pq
-        rows = parquet.read_table(TABLES / f"{name}.parquet").to_pylist()
         sign = 1 if study.objective.direction == "maximize" else -1
         configs: dict[int, Any] = {}
         curves: dict[int, dict[int, list[float]]] = {}
@@ -219,6 +220,27 @@ class Tabulated:
         return float(self._mean(config)[-1])
 
 
+def _of_study(name: str) -> Tabulated:
+    """A table of `make_tables.py`."""
+    study = studies.load(studies.find(name), schema_of=methods.schema_of)
+    return Tabulated(study, parquet.read_table(TABLES / f"{name}.parquet").to_pylist())
+
+
+def _searched() -> dict[str, str]:
+    """Studies of the table of `collect.py`, as text, by dataset and method."""
+    told = parquet.read_schema(SEARCHED).metadata[b"mmsearch"] if SEARCHED.exists() else b"{}"
+    return {name: facts["study"] for name, facts in json.loads(told).items()}
+
+
+def _of_search(name: str) -> Tabulated:
+    """A part of the table of `collect.py`."""
+    study = studies.loads(_searched()[name], place=name, schema_of=methods.schema_of)
+    wanted = [
+        (key, "=", word) for key, word in zip(("dataset", "method"), name.split(), strict=True)
+    ]
+    return Tabulated(study, parquet.read_table(SEARCHED, filters=wanted).to_pylist())
+
+
 def _number(value: Any) -> float:
     """Numbers as their logarithm where they are positive; what does not exist is far away."""
     if value is None or isinstance(value, str):
@@ -239,9 +261,11 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "hartmann, noise": lambda: Hartmann(0.3, 0.3),
     "hartmann, noise and bias": lambda: Hartmann(0.3, 1.0),
     **{
-        f"study {path.stem}": lambda path=path: Tabulated(path.stem)
+        f"study {path.stem}": lambda path=path: _of_study(path.stem)
         for path in sorted(TABLES.glob("*.parquet"))
+        if path != SEARCHED
     },
+    **{f"searched {name}": lambda name=name: _of_search(name) for name in _searched()},
 }
 
 
