@@ -38,9 +38,19 @@ def test_the_last_stretch_ends_at_full_fidelity():
 def test_speed_carries_over_to_the_next_trial():
     pace = Pace(rungs=(), max_epochs=10)
     pace.begin(0)
-    pace.trained(epochs(1, 10, 0.2))
+    pace.trained(epochs(1, 10, 0.4))
     pace.begin(0)
-    assert pace.until() == 5
+    assert pace.until() == 2
+
+
+def test_a_trial_of_slower_epochs_than_the_one_before_reports_after_a_few():
+    pace = Pace(rungs=(), max_epochs=50)
+    pace.begin(0)
+    pace.trained(epochs(1, 50, 0.02))
+    pace.begin(0)
+    assert pace.until() == 4
+    pace.trained(epochs(1, 4, 0.02))
+    assert pace.until() == 50
 
 
 def test_saving_takes_at_most_a_twentieth_of_the_time():

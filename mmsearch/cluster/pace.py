@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from mmsearch.trial import Observation
 
 STRETCH_S = 1.0
+FIRST = 4
+"""Most epochs of a trial's first stretch: they may take longer than those of the trial before."""
 SAVING_SHARE = 1 / 20
 APART_S = 10.0
 """Least seconds between two checkpoints: what a lost gang may cost without anybody minding."""
@@ -21,6 +23,7 @@ class Pace:
     def __init__(self, *, rungs: tuple[int, ...], max_epochs: int) -> None:
         self._ends = (*rungs, max_epochs)
         self._epoch = 0
+        self._is_new = True
         self._epoch_seconds: float | None = None
         self._save_seconds = 0.0
         self._saved_at: float | None = None
@@ -28,12 +31,15 @@ class Pace:
     def begin(self, epoch: int) -> None:
         """A segment starts from this epoch; the clock of its savings starts anew."""
         self._epoch = epoch
+        self._is_new = True
         self._saved_at = None
 
     def until(self) -> int:
         """Epoch up to which to train now: never past the next rung."""
         speed = self._epoch_seconds
         wanted = 1 if speed is None else max(1, int(STRETCH_S / max(speed, 1e-6)))
+        if self._is_new:
+            wanted = min(wanted, FIRST)
         end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
         return min(self._epoch + wanted, end)
 
@@ -51,6 +57,7 @@ class Pace:
         """Notes how far training has come, and how fast."""
         if observations:
             self._epoch = observations[-1].epoch
+            self._is_new = False
             seconds = sum(observation.train_seconds for observation in observations)
             self._epoch_seconds = seconds / len(observations)
 
