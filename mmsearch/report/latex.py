@@ -6,6 +6,7 @@ from mmsearch.report.standing import describe_value
 from mmsearch.study import Study
 from mmsearch.trial import Completed, Record, Trial
 
+NEEDS = "% needs \\usepackage{booktabs}\n"
 BEST = 5
 """Configurations in the table of the best."""
 SPECIAL = {
@@ -60,7 +61,7 @@ def space_table(study: Study) -> str:
 def _table(
     columns: str, heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], caption: str
 ) -> str:
-    return "\n".join(
+    return NEEDS + "\n".join(
         [
             r"\begin{table}",
             r"\centering",

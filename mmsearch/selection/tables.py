@@ -11,12 +11,11 @@ from itertools import groupby
 from mmsearch.report import document
 from mmsearch.report.columns import Column
 from mmsearch.report.document import Grid, Sentences
-from mmsearch.report.latex import escaped, line
+from mmsearch.report.latex import NEEDS, escaped, line
 from mmsearch.report.published import Published
 from mmsearch.selection.comparison import Cell, Comparison, Row
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-NEEDS = "% needs \\usepackage{booktabs}\n"
 
 
 @dataclass(frozen=True)
