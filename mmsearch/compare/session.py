@@ -76,7 +76,9 @@ def _race(request: Request, block: Block, console: Console) -> list[Result] | No
         require_raced(entry.label, asked)
         if asked.contest(asked.race).is_open:
             console.print(heading(block, entry, "fresh seeds"))
-            over, _ = race(asking, asked, console)
+            over, troubles = race(asking, asked, console)
+            for trouble in troubles:
+                console.print(f"  {trouble}")
             if over is None:
                 return None
     results: list[Result] = []
