@@ -54,7 +54,9 @@ class Shelf:
                 shutil.rmtree(other, ignore_errors=True)
 
     def catch_up(self, record: Record) -> None:
-        """Removes what a killed sitting did not get to; call while no gang is at work."""
+        """Makes the folder, and removes what a killed sitting did not; call before gangs train."""
+        with suppress(OSError):  # Checkpoints that cannot be written are told when they are.
+            self._root.mkdir(exist_ok=True)
         for trial in record.trials:
             newest = self.find(trial.checkpoint) if trial.checkpoint else None
             if newest:

@@ -131,9 +131,6 @@ class Segments:
         """The checkpoint, or None where it cannot be written, and the seconds that it took."""
         assert self._begin is not None
         started = perf_counter()
-        if not self._sees_study():  # Nothing is to be left under the place of a disk.
-            self._troubles.append(Trouble("checkpoints", "the study's folder is away"))
-            return None, 0.0
         folder = Path(self._begin.folder) / f"epoch-{trainer.epoch:04d}"
         checkpoint = Checkpoint(str(folder), trainer.epoch, self._worker.world_size)
         try:

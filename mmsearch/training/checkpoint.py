@@ -223,7 +223,9 @@ def _require_data(folder: Path) -> None:
 
 def _begin(partial: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    # No more of the path is made: where its disk is away, nothing is to be left in its place.
+    partial.parent.mkdir(exist_ok=True)
+    partial.mkdir()
 
 
 def _move(partial: Path, folder: Path) -> None:

@@ -62,6 +62,9 @@ def _sit(request: Request, asked: Asked, views: backbones.Plan) -> bool:
         compute(views, console)
         # The machines are left before the ledger: what they still train has no other driver.
         with _ledger(asked, views.data) as ledger, machines:
+            # A record elsewhere has not made it; from here on nobody makes it anew.
+            with site.troubles.allowed("logs"):
+                place.folder.mkdir(parents=True, exist_ok=True)
             if why := quiet.log_to(place.folder / "logs" / "driver.log"):
                 site.troubles.add("logs", why)
             if asked.record and ledger.record().generation > asked.record.generation:
