@@ -9,7 +9,8 @@ from toys import toy_data
 
 from mmsearch import methods
 from mmsearch.encoders import CrossTransformer, TemporalTransformer
-from mmsearch.encoders.cross_transformer import CrossLayer, last_steps
+from mmsearch.encoders.cross_transformer import CrossLayer
+from mmsearch.encoders.steps import last_steps
 from mmsearch.encoders.transformer import positions
 from mmsearch.errors import StudyError
 from mmsearch.methods.mult import MulT
