@@ -64,9 +64,11 @@ def _searched_as(record: Record, replicate: Trial) -> int:
 
 
 def is_plain(folder: Path) -> bool:
-    """Whether all its trials are a random sample, trained in full."""
-    study = methods.study_of(sampling.read(journal_of(folder)))
-    return (study.sampler.kind, study.scheduler.kind) == ("random", "none")
+    """Whether its trials are a random sample, trained in full, and all of them are there."""
+    record = sampling.read(journal_of(folder))
+    study = methods.study_of(record)
+    over = sum(trial.ended for trial in record.trials) >= study.budget.trials
+    return over and (study.sampler.kind, study.scheduler.kind) == ("random", "none")
 
 
 def main() -> None:
@@ -84,7 +86,7 @@ def main() -> None:
             print(f"{folder}: left out ({reason_of(error)})")
             continue
         if not plain:
-            print(f"{folder}: left out, it is no random sample trained in full")
+            print(f"{folder}: left out, it is no whole random sample trained in full")
             continue
         own, told = collected(folder.resolve())
         rows += own
